@@ -1,0 +1,47 @@
+"""The contract of a detector, and how detectors are found."""
+
+from datetime import timedelta
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Protocol, runtime_checkable
+
+from detectors.frame import Frame
+from detectors.scores import Scores
+
+GROUP = "netanomaly.detectors"
+"""The entry-point group in which a package names its detectors."""
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Scores every point of many series against what the series' own past lets one expect.
+
+    A call is a pure function of the frame: it keeps nothing, changes nothing, and uses no later point for an earlier
+    score. `detectors.laws` holds what else it must obey, as tests.
+    """
+
+    @property
+    def history(self) -> timedelta:
+        """How much past before a point its score needs."""
+
+    def __call__(self, frame: Frame) -> Scores:
+        """Score every point of the frame; the answer's arrays have the frame's shape."""
+
+
+def available() -> dict[str, EntryPoint]:
+    """Every installed detector by name, this package's own through the same door as anyone's."""
+    return {point.name: point for point in sorted(entry_points(group=GROUP))}
+
+
+def load(name: str) -> type[Any]:
+    """Return the detector class that is registered under `name`.
+
+    Raises:
+        LookupError: no detector has that name; the message lists those that exist.
+    """
+    points = available()
+    if name not in points:
+        raise LookupError(f"no detector {name!r}; there are: {', '.join(points) or 'none installed'}")
+    loaded = points[name].load()
+    if not isinstance(loaded, type):
+        raise LookupError(f"the entry point {name!r} is {loaded!r}; it must name a class whose fields are its settings")
+    return loaded

@@ -1,0 +1,1 @@
+"""The netanomaly job: read network metrics, score them, judge the scores, store the anomalies."""

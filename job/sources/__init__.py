@@ -1,0 +1,52 @@
+"""Where time series come from."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from detectors import Frame
+from job.query import Query
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """What a source says of one metric.
+
+    `unit` is the unit of the frames that `read` returns, a rate for a counter (`By/s`, `packets/s`). `settle` is how long
+    after its period a point may still arrive or change: the sample period and the ingest delay together.
+    """
+
+    unit: str
+    settle: timedelta
+
+
+class Source(Protocol):
+    """A place that holds metrics. `read` is the only method that reads points."""
+
+    def metrics(self, names: tuple[str, ...]) -> tuple[Query, ...]:
+        """The queries that the given names (presets or metric types; none means the default) stand for.
+
+        Raises:
+            ConfigError: a name stands for nothing here.
+        """
+
+    def describe(self, query: Query) -> Descriptor:
+        """What is known of the query's metric before any point is read."""
+
+    def count(self, query: Query, start: datetime, end: datetime) -> int:
+        """How many series the query has in `[start, end)`, without reading points."""
+
+    def read(self, query: Query, start: datetime, end: datetime) -> Frame:
+        """The query's series over `[start, end)`, whose ends lie on the grid of `query.step`.
+
+        The frame covers exactly that time. Rows without any point are left out; the others are in the order of their
+        labels. Counters come as rates per second; a missing point is NaN.
+
+        Raises:
+            ConfigError: the query is not one that this source can answer.
+            NotAllowed: a permission is missing.
+            Failed: the source did not answer, or not completely.
+        """
+
+    def now(self, now: datetime) -> datetime:
+        """The present as this source has it: the clock's, or the end of what was recorded."""
