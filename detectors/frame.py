@@ -15,8 +15,8 @@ Labels: TypeAlias = Mapping[str, str]
 class Frame:
     """One metric of many series on a regular grid of UTC time.
 
-    `values` has the shape (series, time) in the metric's own unit (a rate for a counter); NaN means "no point". Column j
-    covers `[start + j*step, start + (j+1)*step)`. `labels` holds one mapping per row, named as Cloud Monitoring's
+    `values` has the shape (series, time) in the metric's own unit (a rate for a counter); NaN means "no point".
+    Column j covers `[start + j*step, start + (j+1)*step)`. `labels` holds one mapping per row, named as Cloud Monitoring's
     filters name them (`resource.type`, `resource.labels.zone`, `metric.labels.instance_name`); which row is which.
 
     Raises:
@@ -48,7 +48,7 @@ class Frame:
     @property
     def end(self) -> datetime:
         """The instant after the last column."""
-        return self.start + self.values.shape[1] * self.step
+        return self.start + len(self.values.T) * self.step
 
     @property
     def origin(self) -> int:

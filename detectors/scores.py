@@ -16,8 +16,9 @@ RELATIVE_FLOOR = 2.0**-36
 class Scores:
     """What a detector expected of every point and how far off the point was.
 
-    Each array has the shape of the frame. `expected` and `spread` (one usual deviation) are in the frame's unit; `score`
-    is signed and in usual deviations, between -CAP and CAP, and NaN where nothing can be said: no point, or no baseline.
+    Each array has the shape of the frame. `expected` and `spread` (one usual deviation) are in the frame's unit;
+    `score` is signed and in usual deviations, between -CAP and CAP, and NaN where nothing can be said: no point, or
+    no baseline.
     """
 
     expected: NDArray[np.float64]
@@ -28,8 +29,8 @@ class Scores:
 def score(values: NDArray[np.float64], expected: NDArray[np.float64], spread: NDArray[np.float64]) -> Scores:
     """Score `values` against a baseline: `(values - expected) / spread`, guarded and capped.
 
-    All three arrays have one shape; NaN in any of them gives NaN there. The spread is floored relative to the size of the
-    numbers, so that a flat line scores 0 against itself and +-CAP when it jumps.
+    All three arrays have one shape; NaN in any of them gives NaN there. The spread is floored relative to the size of
+    the numbers, so that a flat line scores 0 against itself and +-CAP when it jumps.
     """
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         floor = RELATIVE_FLOOR * np.maximum(np.abs(expected), np.abs(values))

@@ -1,7 +1,5 @@
 """What to read: one metric of one scope."""
 
-import re
-import zlib
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,11 +8,12 @@ from datetime import timedelta
 class Query:
     """One metric of one scope, on one grid.
 
-    `metric` is the metric's type. `project` is the scope that is asked. `name` is the slug that the objects in the store
-    carry; it is unique in a run for each project. `filter` narrows the series, in the syntax of Cloud Monitoring's
-    filters. `group_by` names the labels that are kept (none means that every series stands for itself) and `reducer` how
-    the series of one group become one. `parts` splits the series of the query, by the value of the label `split_by`,
-    into that many disjoint reads; `part` is the one that is read.
+    `metric` is the metric's type and `project` the scope that is asked. `name` is the slug that the objects in the
+    store carry; it is unique in a run for each project. `filter` narrows the series, in the syntax of Cloud
+    Monitoring's filters. `group_by` names the labels that are kept (none means that every series stands for itself)
+    and `reducer` how the series of one group become one. `noun` is what a counter without a unit counts ("packets").
+    `parts` splits the series, by the value of the label `split_by`, into that many disjoint reads; `part` is the one
+    that is read.
     """
 
     metric: str

@@ -12,8 +12,8 @@ from job.query import Query
 class Descriptor:
     """What a source says of one metric.
 
-    `unit` is the unit of the frames that `read` returns, a rate for a counter (`By/s`, `packets/s`). `settle` is how long
-    after its period a point may still arrive or change: the sample period and the ingest delay together.
+    `unit` is the unit of the frames that `read` returns, a rate for a counter (`By/s`, `packets/s`). `settle` is how
+    long after its period a point may still arrive or change: the sample period and the ingest delay together.
     """
 
     unit: str
