@@ -16,8 +16,9 @@ class Frame:
     """One metric of many series on a regular grid of UTC time.
 
     `values` has the shape (series, time) in the metric's own unit (a rate for a counter); NaN means "no point".
-    Column j covers `[start + j*step, start + (j+1)*step)`. `labels` holds one mapping per row, named as Cloud Monitoring's
-    filters name them (`resource.type`, `resource.labels.zone`, `metric.labels.instance_name`); which row is which.
+    Column j covers `[start + j*step, start + (j+1)*step)`. `labels` says which row is which: one mapping per row,
+    named as Cloud Monitoring's filters name them (`resource.type`, `resource.labels.zone`,
+    `metric.labels.instance_name`).
 
     Raises:
         ValueError: the shapes disagree, a value is infinite, `start` has no time zone, or `step` is not whole seconds.
