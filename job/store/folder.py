@@ -1,0 +1,217 @@
+"""Objects as plain files in a folder, with what a file cannot carry (meta, checksum) in a hidden folder beside them."""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from job.errors import ConfigError, Conflict, Failed, NetanomalyError, NotAllowed
+from job.store import Head, Object, check_name
+
+HIDDEN = ".meta"
+"""The folder of the sidecars and of the lock, inside the root."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A store in a folder of a local disk; several processes may use it at once.
+
+    An object is a file. Its sidecar, `.meta/<folders>/.<file>.json`, holds its meta, its SHA-256 and the size and
+    time of the file that it speaks of. The file is renamed into place first and the sidecar second, so that a crash
+    between the two leaves a sidecar that speaks of another file. Such a file, one that was edited by hand, and one
+    without a sidecar are objects with empty meta: the store never claims more than it knows. A file that has the
+    sidecar's size and time but not its checksum is corrupt.
+
+    A version is made of the object's bytes and meta, so equal objects have equal versions, here and elsewhere.
+    """
+
+    path: Path
+
+    @property
+    def url(self) -> str:
+        """The folder as it was named."""
+        return str(self.path)
+
+    def names(self, prefix: str = "") -> Iterator[str]:
+        """The names that begin with `prefix`, sorted; hidden files and links out of the folder are left out."""
+        with _told(self.url, "list"):
+            yield from sorted(name for name in self._walk(prefix) if name.startswith(prefix))
+
+    def head(self, name: str) -> Head | None:
+        """What is known of an object, or None where there is none."""
+        found = self.get(name)
+        return found.head if found else None
+
+    def get(self, name: str) -> Object | None:
+        """An object, checked against its checksum, or None where there is none."""
+        with _told(f"{self.url}/{name}", "read"), self._reading():
+            return self._load(name)
+
+    def put(
+        self, name: str, data: bytes, *, meta: Mapping[str, str] | None = None, replaces: Head | None = None
+    ) -> Head:
+        """Write an object whole, in the place of `replaces` (None: there must be none of that name)."""
+        check_name(name)
+        meta = dict(meta or {})
+        head = Head(name, meta, _version(meta, _digest(data)), len(data))
+        with _told(f"{self.url}/{name}", "write"), self._writing():
+            there = self._load_any(name)
+            if there is not None and there.version == head.version:
+                return head
+            if (there and there.version) != (replaces and replaces.version):
+                raise Conflict(f"{self.url}/{name} is not what was to be replaced: somebody else wrote it meanwhile")
+            self._write(name, data, meta)
+        return head
+
+    def delete(self, name: str) -> None:
+        """Remove an object; it may be gone already."""
+        check_name(name)
+        with _told(f"{self.url}/{name}", "delete"), self._writing():
+            self._file(name).unlink(missing_ok=True)
+            self._sidecar(name).unlink(missing_ok=True)
+
+    def _walk(self, prefix: str) -> Iterator[str]:
+        top = self.path / prefix.rpartition("/")[0]
+        root = self.path.resolve()
+        if ".." in Path(prefix).parts or not top.resolve().is_relative_to(root):
+            return
+        for folder, folders, files in os.walk(top, onerror=_unreadable):
+            folders[:] = [each for each in folders if not each.startswith(".")]
+            for file in files:
+                path = Path(folder, file)
+                if not file.startswith(".") and path.is_file() and path.resolve().is_relative_to(root):
+                    yield path.relative_to(self.path).as_posix()
+
+    def _load(self, name: str) -> Object | None:
+        try:
+            with self._file(name).open("rb") as file:
+                stat = os.fstat(file.fileno())
+                data = file.read()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        digest = _digest(data)
+        side = self._side(name)
+        ours = side.get("sha256") == digest
+        if not ours and side.get("size") == stat.st_size and side.get("mtime") == stat.st_mtime_ns:
+            raise Failed(f"{self.url}/{name} is corrupt: its bytes are not those that were written; delete it")
+        meta = side["meta"] if ours else {}
+        return Object(Head(name, meta, _version(meta, digest), len(data)), data)
+
+    def _load_any(self, name: str) -> Head | None:
+        """The head for a comparison; a corrupt object has one too, so that it can be written over."""
+        try:
+            found = self._load(name)
+        except Failed:
+            return Head(name, {}, -1, -1)
+        return found.head if found else None
+
+    def _side(self, name: str) -> dict[str, Any]:
+        try:
+            side = json.loads(self._sidecar(name).read_bytes())
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return {}
+        sound = isinstance(side, dict) and isinstance(side.get("meta"), dict)
+        return side if sound and all(isinstance(value, str) for value in side["meta"].values()) else {}
+
+    def _write(self, name: str, data: bytes, meta: Mapping[str, str]) -> None:
+        file, sidecar = self._file(name), self._sidecar(name)
+        stat = _stage(file, data)
+        side = {"meta": meta, "mtime": stat.st_mtime_ns, "sha256": _digest(data), "size": len(data)}
+        _stage(sidecar, json.dumps(side, sort_keys=True).encode())
+        _staged(file).replace(file)
+        _staged(sidecar).replace(sidecar)
+
+    def _file(self, name: str) -> Path:
+        return self._inside(self.path / check_name(name))
+
+    def _sidecar(self, name: str) -> Path:
+        folder, _, file = name.rpartition("/")
+        return self._inside(self.path / HIDDEN / folder / f".{file}.json")
+
+    def _inside(self, path: Path) -> Path:
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise ConfigError(f"{path} leads out of {self.url} by a link; objects stay inside the folder")
+        return path
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        lock = self._inside(self.path / HIDDEN / "lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), fcntl.LOCK_EX):
+            yield
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Keep writers out while a file and its sidecar are read; where nobody ever wrote there is no lock."""
+        try:
+            lock = os.open(self.path / HIDDEN / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            yield
+            return
+        with _locked(lock, fcntl.LOCK_SH):
+            yield
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _version(meta: Mapping[str, str], digest: str) -> int:
+    """A number below 2**63 that stands for these bytes with this meta."""
+    text = json.dumps([digest, dict(meta)], sort_keys=True)
+    return int(_digest(text.encode())[:16], 16) >> 1
+
+
+def _staged(path: Path) -> Path:
+    """Where a file is written before it is renamed; one name is enough, since writers hold the lock."""
+    return path.with_name(f".{path.name}.tmp")
+
+
+def _stage(path: Path, data: bytes) -> os.stat_result:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(_staged(path), flags, 0o666), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        return os.fstat(file.fileno())
+
+
+@contextmanager
+def _locked(descriptor: int, how: int) -> Iterator[None]:
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(error: OSError) -> None:
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
+
+
+@contextmanager
+def _told(what: str, verb: str) -> Iterator[None]:
+    """Say what the file system refused in the terms of this program."""
+    try:
+        yield
+    except OSError as error:
+        raise _translated(error, what, verb) from error
+
+
+def _translated(error: OSError, what: str, verb: str) -> NetanomalyError:
+    reason = error.strerror or str(error)
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return NotAllowed(f"may not {verb} {what}: {reason}; grant this user access to the folder or name another")
+    if isinstance(error, (NotADirectoryError, IsADirectoryError, FileExistsError)):
+        return ConfigError(f"cannot {verb} {what}: {reason}; a file and a folder cannot have one name")
+    if error.errno == errno.ENAMETOOLONG:
+        return ConfigError(f"cannot {verb} {what}: {reason}; this file system wants shorter names")
+    return Failed(f"cannot {verb} {what}: {reason}")
