@@ -1,12 +1,12 @@
 """Where objects are kept: a folder or a bucket, behind one small interface."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from job.errors import ConfigError, Conflict
+from job.errors import ConfigError, Conflict, NotAllowed
+from job.store.names import check_bucket, check_name
 
 SCHEME = "gs://"
 
@@ -80,7 +80,8 @@ def open_store(url: str) -> Store:
         from job.store.bucket import Bucket
 
         bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
-        return Bucket(check_bucket(bucket, url), prefix.strip("/"))
+        prefix = prefix.strip("/")
+        return Bucket(check_bucket(bucket, url), prefix and check_name(prefix))
     from job.store.folder import Folder
 
     if not url or "://" in url or "\0" in url:
@@ -107,29 +108,44 @@ def put_over(store: Store, name: str, data: bytes, meta: Mapping[str, str] | Non
     return store.put(name, data, meta=meta, replaces=store.head(name))
 
 
-def check_name(name: str) -> str:
-    """Return `name` when it can name an object in a folder and in a bucket alike.
+def read_text(url: str, *, limit: int = 1_000_000) -> str:
+    """The UTF-8 text of a file or of a `gs://BUCKET/OBJECT`, such as a configuration.
 
     Raises:
-        ConfigError: it is empty, absolute, too long, holds a control character or a backslash, or one of its parts
-            is empty or begins with a dot.
+        ConfigError: there is none, it is larger than `limit` bytes, or it is not UTF-8.
+        NotAllowed: a permission is missing.
+        Failed: it could not be read.
     """
-    parts = name.split("/")
-    if not all(parts) or any(part.startswith(".") or len(part.encode(errors="replace")) > 200 for part in parts):
-        raise ConfigError(f"{name[:200]!r} cannot name an object: its parts have 1 to 200 bytes and begin with no dot")
-    if not name.isprintable() or "\\" in name or len(name.encode()) > 1000:
-        raise ConfigError(f"{name[:200]!r} cannot name an object: printable, no backslash, at most 1000 bytes")
-    return name
+    data = _object(url, limit) if url.startswith(SCHEME) else _file(url, limit)
+    if data is None:
+        raise ConfigError(f"there is no {url!r}")
+    if len(data) > limit:
+        raise ConfigError(f"{url!r} has more than {limit} bytes; a text is read up to that")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{url!r} is not UTF-8 text: {error.reason} at byte {error.start}") from None
 
 
-def check_bucket(bucket: str, url: str) -> str:
-    """Return `bucket` when Cloud Storage could have a bucket of that name.
+def _object(url: str, limit: int) -> bytes | None:
+    place, _, name = url.rpartition("/")
+    if not name or place == SCHEME.rstrip("/"):
+        raise ConfigError(f"{url!r} names no object: write gs://BUCKET/OBJECT")
+    store = open_store(place)
+    head = store.head(name)
+    if head and head.size > limit:
+        raise ConfigError(f"{url!r} has {head.size} bytes; a text is read up to {limit}")
+    found = store.get(name)
+    return found.data if found else None
 
-    Raises:
-        ConfigError: it could not.
-    """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", bucket) or any(len(w) > 63 for w in bucket.split(".")):
-        raise ConfigError(
-            f"{url!r} names no bucket: write gs://BUCKET/PREFIX, the bucket in 3 to 63 small letters, digits, '-', '_'"
-        )
-    return bucket
+
+def _file(url: str, limit: int) -> bytes | None:
+    try:
+        with Path(url).expanduser().open("rb") as file:
+            return file.read(limit + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        raise NotAllowed(f"may not read {url!r}; grant this user access to it") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"cannot read {url!r}: {error}") from None

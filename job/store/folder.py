@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from job.errors import ConfigError, Conflict, Failed, NetanomalyError, NotAllowed
-from job.store import Head, Object, check_name
+from job.store import Head, Object
+from job.store.names import check_name, is_name
 
 HIDDEN = ".meta"
 """The folder of the sidecars and of the lock, inside the root."""
@@ -41,7 +42,8 @@ class Folder:
     def names(self, prefix: str = "") -> Iterator[str]:
         """The names that begin with `prefix`, sorted; hidden files and links out of the folder are left out."""
         with _told(self.url, "list"):
-            yield from sorted(name for name in self._walk(prefix) if name.startswith(prefix))
+            found = sorted(name for name in self._walk(prefix) if name.startswith(prefix) and is_name(name))
+        yield from found
 
     def head(self, name: str) -> Head | None:
         """What is known of an object, or None where there is none."""

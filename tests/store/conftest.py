@@ -1,0 +1,33 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from job.store import Store
+from job.store.bucket import Bucket
+from job.store.folder import Folder
+from tests.emulator import Cloud
+
+
+@pytest.fixture
+def bucket(cloud: Cloud) -> Iterator[Callable[..., Bucket]]:
+    """Make stores in one new bucket of the cloud, impatient unless told otherwise."""
+    name = cloud.make_bucket()
+    clients = []
+
+    def make(prefix: str = "out", *, wait: float = 5.0, wait_max: float = 0.5, named: str = name) -> Bucket:
+        clients.append(cloud.client())
+        return Bucket(named, prefix, clients[-1], wait=wait, wait_max=wait_max, environ={})
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """Each kind of store, empty."""
+    if request.param == "folder":
+        return Folder(tmp_path / "out")
+    made: Bucket = request.getfixturevalue("bucket")()
+    return made
