@@ -1,0 +1,259 @@
+"""One validated configuration from flags, the environment, a TOML file and defaults, in that order of strength."""
+
+import difflib
+import fnmatch
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+
+from job.errors import ConfigError
+from job.policy import Duration, Policy, Positive
+from job.units import parse_time, utc
+
+PREFIX = "NETANOMALY_"
+"""Environment variables of this program begin so: NETANOMALY_STEP is the setting `step`."""
+
+LARGEST_FILE = 1 << 20
+"""A configuration file is not longer than this many bytes."""
+
+DAY = timedelta(days=1)
+
+
+def _words(given: Any) -> Any:
+    """A list given as one string, as flags and the environment have it: `vm,nat`."""
+    return tuple(word.strip() for word in given.split(",") if word.strip()) if isinstance(given, str) else given
+
+
+def _moment(given: Any) -> Any:
+    if isinstance(given, str):
+        return parse_time(given)
+    if isinstance(given, datetime):
+        return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+    return parse_time(str(given))  # TOML's own dates
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(utc, return_type=str)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, validate_default=True)
+
+
+class Rule(_Table):
+    """Policy settings for some metrics; of several rules that fit, the later one decides."""
+
+    metrics: Words = Field(min_length=1, description="Presets, metric types or patterns such as *dropped*.")
+    policy: dict[str, Any] = Field(description="The settings of [policy] that differ for these metrics.")
+
+
+class CustomQuery(_Table):
+    """A metric that no preset has, or one that is to be read in another way."""
+
+    type: str = Field(min_length=3, description="Metric type.")
+    name: str = Field("", pattern=r"^[a-z0-9][a-z0-9_.-]*$|^$", max_length=150, description="Name in the store.")
+    filter: str = Field("", description="Monitoring filter that narrows the series.")
+    group_by: Words = Field((), description="Labels that are kept; series that agree on them become one.")
+    reducer: Literal["sum", "mean", "min", "max"] = Field("sum", description="How the series of a group become one.")
+    noun: str = Field("", description="What a counter without a unit counts.")
+    split_by: str = Field("", description="Label by which the query is split into parts.")
+    missing: Literal["absent", "zero", "ignore"] = Field("ignore", description="What a missing point means.")
+
+
+class FilesTable(_Table):
+    """How recorded files are read."""
+
+    kind: Literal["gauge", "delta", "cumulative"] = Field(
+        "gauge", description="Whether values are levels or rates, amounts per interval, or running counters."
+    )
+    unit: str = Field("1", description="Unit of the values, where the files do not say.")
+    stamp: Literal["start", "end"] = Field("start", description="Whether a stamp is the start or end of its period.")
+
+
+class SyntheticTable(_Table):
+    """What the synthetic source makes up."""
+
+    seed: int = Field(0, ge=0, description="Another seed, another fleet and other incidents.")
+    vms: int = Field(12, ge=1, le=100_000, description="How many virtual machines there are.")
+    incidents: bool = Field(True, description="Whether incidents are injected.")
+
+
+class Settings(_Table):
+    """Every setting of the job, under the names of its flags, its environment variables and its file's keys."""
+
+    source: Literal["synthetic", "monitoring", "files"] = Field(
+        "synthetic", description="Where time series come from: made up, Cloud Monitoring, or recorded files."
+    )
+    project: Words = Field((), description="Project or metrics scope to read, or several; default: the credentials'.")
+    metrics: Words = Field(
+        (), description="Presets (see `netanomaly metrics`) or metric types; default: vm, or all that the files hold."
+    )
+    filter: str = Field("", description="Monitoring filter that narrows every query.")
+    hours: float = Field(24.0, gt=0, le=24 * 730, description="How many hours to look at, up to the settled present.")
+    from_: Moment | None = Field(None, alias="from", description="Begin here instead: a date or RFC 3339, UTC.")
+    to: Moment | None = Field(None, description="End here instead of now.")
+    step: Positive = Field(timedelta(minutes=5), description="Length of a period; divides a day.")
+    settle: Duration | None = Field(None, description="How long points may still change; default: as the metric says.")
+    input: str = Field("", description="Folder, file or gs://BUCKET/PREFIX that the files source reads.")
+    output: str = Field("netanomaly-out", description="Folder or gs://BUCKET/PREFIX for what is found.")
+    detectors: Words = Field(("zscore", "ewma", "seasonal"), min_length=1, description="Detectors that vote.")
+    parts: int = Field(1, ge=1, le=36, description="Into how many objects a metric's series are split, for tasks.")
+    calls: int = Field(8, ge=1, le=64, description="Most calls to Cloud Monitoring in flight at once.")
+    retry_for: Positive = Field(timedelta(minutes=3), description="How long a failing call is tried again.")
+    fresh: bool = Field(False, description="Score every day of a backfill again, even those that are complete.")
+    monitoring_endpoint: str = Field(
+        "", pattern=r"^$|^[^\s/]+:\d{1,5}$", description="HOST:PORT of a stand-in for Cloud Monitoring, in plain text."
+    )
+    policy: Policy = Field(Policy(), description="What is worth telling.")
+    rule: tuple[Rule, ...] = Field((), description="Policies of some metrics.")
+    query: tuple[CustomQuery, ...] = Field((), description="Metrics of your own, instead of or besides presets.")
+    detector: dict[str, dict[str, Any]] = Field({}, description="Settings of detectors, by their names.")
+    files: FilesTable = Field(FilesTable(), description="How recorded files are read.")
+    synthetic: SyntheticTable = Field(SyntheticTable(), description="What the synthetic source makes up.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if DAY % self.step or self.step % timedelta(seconds=1):
+            raise ValueError(f"step = {utc_free(self.step)} does not divide a day; take 1m, 5m, 10m, 15m, 30m or 1h")
+        if self.source == "monitoring" and self.step % timedelta(minutes=1):
+            raise ValueError(f"step = {utc_free(self.step)}: Cloud Monitoring aligns to whole minutes; take 1m or more")
+        if self.from_ and self.to and self.from_ >= self.to:
+            raise ValueError(f"from = {utc(self.from_)} is not before to = {utc(self.to)}; swap or move them")
+        if self.source == "files" and not self.input:
+            raise ValueError("source = files needs input: --input DIR, FILE or gs://BUCKET/PREFIX")
+        if self.input and self.source != "files":
+            raise ValueError(f"input = {self.input!r} is read only by source = files; add --source files")
+        if self.query and self.source != "monitoring":
+            raise ValueError(f"[[query]] tables are read only by source = monitoring, not by {self.source}")
+        if self.detector.keys() - set(self.detectors):
+            odd = min(self.detector.keys() - set(self.detectors))
+            raise ValueError(f"[detector.{odd}] has settings, but detectors = {', '.join(self.detectors)} lacks it")
+        for rule in self.rule:
+            self._ruled(rule)
+        return self
+
+    def _ruled(self, *rules: Rule) -> Policy:
+        given: dict[str, Any] = self.policy.model_dump(exclude_unset=True)
+        for rule in rules:
+            given |= rule.policy
+        return Policy.model_validate(given)
+
+    def policy_of(self, *names: str) -> Policy:
+        """The policy of the metric that goes by these names: [policy], then each fitting [[rule]] over it."""
+        return self._ruled(*(r for r in self.rule if any(fnmatch.fnmatchcase(n, p) for n in names for p in r.metrics)))
+
+
+def utc_free(duration: timedelta) -> str:
+    """A duration as settings write it."""
+    from detectors.duration import text
+
+    return text(duration)
+
+
+@dataclass(frozen=True)
+class Given:
+    """One place that settings come from: what it holds, and how it names a key to its reader."""
+
+    values: Mapping[str, Any]
+    called: Callable[[str], str]
+
+
+def load(flags: Mapping[str, Any], environ: Mapping[str, str], read: Callable[[str, int], str]) -> Settings:
+    """Return the settings of flags over environment over file over defaults, validated as a whole.
+
+    `flags` holds what was given by name; `read(place, limit)` reads the file that the key `config` names.
+
+    Raises:
+        ConfigError: one message for each thing that is wrong, naming the value, the rule and the way out.
+    """
+    flag = Given({k: v for k, v in flags.items() if v is not None}, lambda key: f"--{key.replace('_', '-')}")
+    env = Given(dict(_environment(environ)), lambda key: PREFIX + key.upper().replace(".", "__"))
+    place = flag.values.get("config") or env.values.get("config")
+    file = Given(_toml(str(place), read) if place else {}, lambda key: f"{key} in {place}")
+    merged: dict[str, Any] = {}
+    for given in (file, env, flag):
+        _merge(merged, {k: v for k, v in given.values.items() if k != "config"})
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_complaints(error, (flag, env, file)))) from None
+
+
+def _environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    """The settings among environment variables; `__` goes down a table: NETANOMALY_POLICY__THRESHOLD."""
+    found: dict[str, Any] = {}
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and environ[name] != "":
+            *tables, key = name.removeprefix(PREFIX).lower().split("__")
+            inner = found
+            for table in tables:
+                inner = inner.setdefault(table, {})
+            inner[key] = environ[name]
+    yield from found.items()
+
+
+def _toml(place: str, read: Callable[[str, int], str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(read(place, LARGEST_FILE))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{place} is not TOML: {error}") from None
+
+
+def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Lay settings over others, table by table."""
+    for key, value in more.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _complaints(error: ValidationError, places: tuple[Given, ...]) -> Iterator[str]:
+    """What is wrong, a line each, under the name by which it was given."""
+    for fault in error.errors(include_url=False):
+        where = [str(part) for part in fault["loc"] if part not in {"int", "literal['majority','all']"}]
+        text = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            yield _unknown(where, places)
+        elif not where:
+            yield text
+        else:
+            value = fault["input"]
+            shown = "" if repr(value) in text or isinstance(value, Mapping) else f"{value!r}: "
+            yield f"{_called(where, places)}: {shown}{text}"
+
+
+def _unknown(where: list[str], places: tuple[Given, ...]) -> str:
+    """The complaint about a setting that does not exist, with what its writer may have meant."""
+    table: Any = Settings
+    for key in where[:-1]:
+        annotation = table.model_fields[key].annotation if key in table.model_fields else None
+        inner = [t for t in (annotation, *get_args(annotation)) if isinstance(t, type) and issubclass(t, BaseModel)]
+        table = inner[0] if inner else table
+    names = [f.alias or n for n, f in table.model_fields.items()]
+    near = difflib.get_close_matches(where[-1], names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}"
+    return f"{_called(where, places)}: no such setting; {hint}"
+
+
+def _called(where: list[str], places: tuple[Given, ...]) -> str:
+    """How the place that decided calls the setting at this path."""
+    key = where[0]
+    for given in places:
+        if key in given.values:
+            return given.called(".".join(where))
+    return ".".join(where)
+
+
+def fingerprint(settings: Settings, versions: Mapping[str, str]) -> str:
+    """Names everything that decides what a day's objects hold, but not when or how it was run."""
+    irrelevant = {"hours", "from_", "to", "output", "calls", "retry_for", "fresh", "monitoring_endpoint"}
+    decided = settings.model_dump(mode="json", exclude=irrelevant)
+    text = json.dumps([decided, dict(versions)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,288 @@
+"""From scores to anomalies: which deviations of one frame are worth telling, and what to tell of them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors import CAP, Frame, Scores
+from detectors.duration import text as duration_text
+from job import sentence
+from job.anomaly import SCHEMA, Anomaly, Kind, identity, split_labels
+from job.outage import BEFORE, Outage, outages
+from job.policy import Policy
+from job.units import significant, total_unit
+
+Way = Literal[1, -1]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the frame is of: the words of a record that are not in the frame."""
+
+    project: str
+    metric: str
+    query: str
+    unit: str
+    histories: Mapping[str, timedelta]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one frame: the anomalies, and what was looked at without being told.
+
+    `tested` counts series x periods that had a point and a baseline; `warming_up` holds the rows that had points but no
+    baseline yet; `suppressed` counts hits by the rule that held them back.
+    """
+
+    anomalies: tuple[Anomaly, ...]
+    tested: int
+    warming_up: tuple[int, ...]
+    suppressed: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class _Opinion:
+    """The detectors' answers, reduced to one per point; every array is series x time.
+
+    `side` is +1 or -1 where enough detectors agree that the point is off, else 0; `score` is the median of the scores;
+    `expected` and `spread` come from the detector with the longest history that has a baseline there.
+    """
+
+    side: NDArray[np.int8]
+    score: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Event:
+    """One event of one row, in columns: `[start, stop)`, its hits among them, and whose baseline tells it."""
+
+    row: int
+    start: int
+    stop: int
+    hits: NDArray[np.intp]
+    kind: Kind
+    way: Way
+    continued: bool
+    peak: int
+    baseline: int
+
+
+def judge(frame: Frame, scores: Mapping[str, Scores], policy: Policy, subject: Subject, first: int) -> Verdict:
+    """Judge the columns of `frame` from `first` on; the columns before are what they are judged against.
+
+    An event belongs to the frame in which it is first certain, so it may begin before `first`; one that was certain
+    before is told again from `first` on, as continued. No column's verdict depends on a later column.
+    """
+    cut = max(0, first - frame.periods(BEFORE + policy.adopt + policy.absence_after) - policy.persistence.periods)
+    frame, first = frame.columns(cut, frame.values.shape[1]), first - cut
+    scores = {n: Scores(s.expected[:, cut:], s.spread[:, cut:], s.score[:, cut:]) for n, s in scores.items()}
+    opinion = _opinion(scores, policy, subject.histories)
+    spoke = np.isfinite(opinion.score[:, first:])
+    young = ~spoke.any(axis=1) & np.isfinite(frame.values[:, first:]).any(axis=1)
+    side, suppressed = _worth(frame, opinion, policy, first)
+    downs = {} if policy.direction == "up" else outages(frame, policy, first)
+    certain = _certain(side, opinion.score, policy)
+    events: list[_Event] = []
+    for row in np.flatnonzero((side[:, first:] != 0).any(axis=1) | np.isin(np.arange(len(side)), list(downs))).tolist():
+        events.extend(_silence(opinion, row, down, first) for down in downs.get(row, ()))
+        for hits in _runs(side[row], policy):
+            if any(hits[0] < down.stop and hits[-1] >= down.start for down in downs.get(row, ())):
+                continue  # the scores' view of an outage that is told anyway
+            if certain[row, hits[hits >= first]].any():
+                events.append(_deviation(opinion, row, hits, certain[row], first))
+            else:
+                suppressed["persistence"] = suppressed.get("persistence", 0) + int(np.count_nonzero(hits >= first))
+    return Verdict(
+        anomalies=tuple(_record(frame, scores, opinion, policy, subject, event) for event in events),
+        tested=int(np.count_nonzero(spoke)),
+        warming_up=tuple(np.flatnonzero(young).tolist()),
+        suppressed={rule: n for rule, n in sorted(suppressed.items()) if n},
+    )
+
+
+def _opinion(scores: Mapping[str, Scores], policy: Policy, histories: Mapping[str, timedelta]) -> _Opinion:
+    """Reduce the detectors' scores to one opinion per point."""
+    names = sorted(scores, key=lambda name: (-histories[name], name))
+    every = np.stack([scores[name].score for name in names])
+    needed = policy.needed(np.isfinite(every).sum(axis=0))
+    side = np.zeros(every.shape[1:], dtype=np.int8)
+    with np.errstate(invalid="ignore"):
+        if policy.direction != "down":
+            up = (every >= policy.threshold).sum(axis=0)
+            side[(up > 0) & (up >= needed)] = 1
+        if policy.direction != "up":
+            down = (every <= -policy.threshold).sum(axis=0)
+            side[(down > 0) & (down >= needed)] = -1
+    expected, spread = (np.full(side.shape, np.nan) for _ in range(2))
+    for name in names:
+        unknown = np.isnan(expected) | np.isnan(spread)
+        np.copyto(expected, scores[name].expected, where=unknown)
+        np.copyto(spread, scores[name].spread, where=unknown)
+    return _Opinion(side, _median(every), expected, spread)
+
+
+def _median(every: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The median over the first axis of what is a number; NaN where nothing is."""
+    ordered = np.sort(every, axis=0)  # NaN sorts last
+    count = np.isfinite(ordered).sum(axis=0)[None]
+    low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=0)
+    high = np.take_along_axis(ordered, np.minimum(count // 2, len(every) - 1), axis=0)
+    return np.asarray(((low + high) / 2)[0])
+
+
+def _worth(frame: Frame, opinion: _Opinion, policy: Policy, first: int) -> tuple[NDArray[np.int8], dict[str, int]]:
+    """The hits that are large enough to tell, and how many judged ones each rule held back."""
+    side, suppressed = opinion.side.copy(), {}
+    with np.errstate(invalid="ignore"):
+        off = np.abs(frame.values - opinion.expected)
+        small = {
+            "min_absolute": off < policy.min_absolute,
+            "min_relative": off < policy.min_relative * np.abs(opinion.expected),
+            "min_volume": np.fmax(np.abs(frame.values), np.abs(opinion.expected)) < policy.min_volume,
+        }
+    for rule, too_small in small.items():
+        suppressed[rule] = int(np.count_nonzero(side[:, first:] * too_small[:, first:]))
+        side[too_small] = 0
+    return side, suppressed
+
+
+def _certain(side: NDArray[np.int8], score: NDArray[np.float64], policy: Policy) -> NDArray[np.bool_]:
+    """Where it is certain, by what was known then, that an event is on: M hits of one side in N periods, or a loud."""
+    periods = policy.persistence.periods
+    with np.errstate(invalid="ignore"):
+        certain = (side != 0) & (np.abs(score) >= policy.loud * policy.threshold)
+    for way in (1, -1):
+        hit = side == way
+        recent = np.cumsum(hit, axis=1, dtype=np.int32)
+        recent[:, periods:] -= recent[:, :-periods].copy()
+        certain |= hit & (recent >= policy.persistence.hits)
+    return np.asarray(certain)
+
+
+def _runs(side: NDArray[np.int8], policy: Policy) -> Iterator[NDArray[np.intp]]:
+    """Split a row's hits into events: a new one begins where the side changes or a persistence window has no hit."""
+    hits = np.flatnonzero(side)
+    if len(hits):
+        breaks = (np.diff(hits) > policy.persistence.periods) | (np.diff(side[hits]) != 0)
+        yield from np.split(hits, np.flatnonzero(breaks) + 1)
+
+
+def _deviation(opinion: _Opinion, row: int, hits: NDArray[np.intp], certain: NDArray[np.bool_], first: int) -> _Event:
+    """The event of a run of hits."""
+    continued = bool(certain[hits[hits < first]].any())
+    hits = hits[hits >= first] if continued else hits
+    way: Way = 1 if opinion.side[row, hits[0]] > 0 else -1
+    peak = int(hits[np.argmax(way * opinion.score[row, hits])])
+    return _Event(
+        row=row,
+        start=first if continued else int(hits[0]),
+        stop=int(hits[-1]) + 1,
+        hits=hits,
+        kind="spike" if way > 0 else "drop",
+        way=way,
+        continued=continued,
+        peak=peak,
+        baseline=peak,
+    )
+
+
+def _silence(opinion: _Opinion, row: int, down: Outage, first: int) -> _Event:
+    """The event of an outage, told by the last baseline that did not yet know of it."""
+    continued = down.certain < first
+    start = first if continued else down.start
+    known = np.flatnonzero(np.isfinite(opinion.expected[row, : down.start + 1] + opinion.spread[row, : down.start + 1]))
+    return _Event(
+        row=row,
+        start=start,
+        stop=down.stop,
+        hits=np.arange(start, down.stop),
+        kind=down.kind,
+        way=-1,
+        continued=continued,
+        peak=start,
+        baseline=int(known[-1]) if len(known) else down.start,
+    )
+
+
+def _baseline(frame: Frame, opinion: _Opinion, event: _Event) -> tuple[float, float]:
+    """What was expected and its spread; where no detector had a baseline, what the series did the day before."""
+    expected = float(opinion.expected[event.row, event.baseline])
+    spread = float(opinion.spread[event.row, event.baseline])
+    if np.isfinite(expected) and np.isfinite(spread):
+        return expected, spread
+    before = frame.values[event.row, max(0, event.baseline - frame.periods(BEFORE)) : event.baseline]
+    return float(np.nanmedian(before)), float(np.nanstd(before))
+
+
+def _record(
+    frame: Frame, scores: Mapping[str, Scores], opinion: _Opinion, policy: Policy, subject: Subject, event: _Event
+) -> Anomaly:
+    """Write down one event."""
+    row, step, silent = event.row, frame.step, event.kind in {"zero", "absent"}
+    expected, spread = _baseline(frame, opinion, event)
+    observed = float(frame.values[row, event.peak])
+    said = {name: float(s.score[row, event.peak]) for name, s in sorted(scores.items())}
+    said = {name: significant(value, 4) for name, value in said.items() if np.isfinite(value)}
+    score = float(opinion.score[row, event.peak])
+    if silent:
+        score = float(np.clip(-expected / spread, -CAP, CAP)) if spread > 0 else -CAP
+    lowest = 0.0 if np.nanmin(frame.values[row]) >= 0 else -np.inf
+    start, stop = frame.start + event.start * step, frame.start + event.stop * step
+    direction: Literal["up", "down"] = "up" if event.way > 0 else "down"
+    resource, labels = split_labels(frame.labels[row])
+    draft = Anomaly.model_construct(
+        schema_=SCHEMA,
+        id=identity(subject.project, subject.query, frame.labels[row], start, direction),
+        project=subject.project,
+        metric=subject.metric,
+        query=subject.query,
+        resource=resource,
+        labels=labels,
+        start=start,
+        end=stop,
+        peak=frame.start + event.peak * step,
+        continued=event.continued,
+        ongoing=event.stop == frame.values.shape[1],
+        kind=event.kind,
+        direction=direction,
+        severity=severity(event.kind, score / policy.threshold, stop - start),
+        score=significant(score, 4),
+        votes={name: value for name, value in said.items() if value * event.way >= policy.threshold},
+        detectors=len(said),
+        observed=significant(observed) if np.isfinite(observed) else None,
+        expected=significant(expected),
+        lower=significant(max(expected - policy.threshold * spread, lowest)),
+        upper=significant(max(expected + policy.threshold * spread, lowest)),
+        unit=subject.unit,
+        excess=significant(_excess(frame, opinion, event, expected if silent else None)),
+        excess_unit=total_unit(subject.unit),
+        step=round(step.total_seconds()),
+        history={name: duration_text(subject.histories[name]) for name in said},
+        sentence="",
+    )
+    return draft.model_copy(update={"sentence": sentence.of(draft)})
+
+
+def _excess(frame: Frame, opinion: _Opinion, event: _Event, expected: float | None) -> float:
+    """What was too much (or too little) over the hits of an event: a rate times time."""
+    observed = np.nan_to_num(frame.values[event.row, event.hits], nan=0.0)
+    usual = opinion.expected[event.row, event.hits] if expected is None else expected
+    return float(np.sum(observed - usual) * frame.step.total_seconds())
+
+
+def severity(kind: Kind, times_over: float, lasted: timedelta) -> int:
+    """How bad, 0 to 100, by how many times over the threshold the peak is and how long it lasted.
+
+    A deviation at the threshold is 40 and each doubling of it 12 more; ten minutes add 2 and each doubling of the
+    time 2 more, at most 15. Nothing at all where there was something every day is at least 80.
+    """
+    size = 12 * float(np.log2(max(abs(times_over), 1.0)))
+    length = min(2 * float(np.log2(1 + lasted / timedelta(minutes=10))), 15.0)
+    worst = 80 + size / 4 + length if kind in {"zero", "absent"} else 40 + size + length
+    return round(min(worst, 100.0))

@@ -1,0 +1,73 @@
+"""The detectors of a run: found by name, built from their settings, with the versions that they come from."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import timedelta
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from detectors import Detector, duration
+from detectors.detector import available, load
+from job.errors import ConfigError
+
+
+def build(names: tuple[str, ...], settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Detector]:
+    """Return the named detectors, each built from its table of settings.
+
+    Raises:
+        ConfigError: a detector does not exist or does not load, or a setting is unknown to it or wrong.
+    """
+    return {name: _build(name, settings.get(name, {})) for name in names}
+
+
+def _build(name: str, given: Mapping[str, Any]) -> Detector:
+    try:
+        kind = load(name)
+    except LookupError as error:
+        raise ConfigError(f"detectors: {error.args[0]}") from None
+    except ImportError as error:
+        raise ConfigError(f"detectors: {name!r} does not load: {error}; install its package again") from None
+    known = [f.name for f in fields(kind)] if is_dataclass(kind) else []
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"detector.{name}.{key}: no such setting; there are: {', '.join(known) or 'none'}")
+    return _called(name, kind, {key: _value(name, key, kind, value) for key, value in given.items()})
+
+
+def _value(name: str, key: str, kind: type[Any], value: Any) -> Any:
+    """Read a setting as the type that the detector's field has."""
+    annotation = _annotation(kind, key)
+    try:
+        if annotation is timedelta and isinstance(value, str):
+            return duration.parse(value)
+        return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
+    except ValidationError as error:
+        rule = error.errors()[0]["msg"]
+        raise ConfigError(f"detector.{name}.{key} = {value!r}: {rule}") from None
+    except ValueError as error:
+        raise ConfigError(f"detector.{name}.{key}: {error}") from None
+
+
+def _annotation(kind: type[Any], key: str) -> Any:
+    from typing import get_type_hints
+
+    return get_type_hints(kind)[key]
+
+
+def _called(name: str, kind: type[Any], given: Mapping[str, Any]) -> Detector:
+    try:
+        detector = kind(**given)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"detector.{name}: {error}") from None
+    if not isinstance(detector, Detector) or not isinstance(detector.history, timedelta):
+        raise ConfigError(f"detectors: {name!r} is no detector: it needs a `history` (a timedelta) and to be callable")
+    return detector
+
+
+def versions(names: tuple[str, ...]) -> dict[str, str]:
+    """The distribution and version that each detector comes from, as `netanomaly 0.1.0`."""
+    points = available()
+    return {
+        name: f"{point.dist.name} {point.dist.version}" if (point := points[name]).dist else "unknown" for name in names
+    }

@@ -1,0 +1,106 @@
+"""What a run will do: queries x UTC days x parts, and which of these slices one task takes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+
+from job.config import Settings
+from job.errors import ConfigError
+from job.presets import slug
+from job.query import Query
+from job.units import utc
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One UTC day of one part of one query: the unit of work, of output and of repair."""
+
+    query: Query
+    day: date
+
+    @property
+    def start(self) -> datetime:
+        """Midnight, where the day begins."""
+        return datetime.combine(self.day, time(), UTC)
+
+    @property
+    def name(self) -> str:
+        """The slice's name in the store, below the kind of object."""
+        project = slug(self.query.project)
+        return f"date={self.day}/metric={self.query.name}/{project}.part-{self.query.part:02}.jsonl"
+
+
+@dataclass(frozen=True)
+class Window:
+    """The time asked for, `[start, end)`, and whether it was asked for by its ends (a backfill)."""
+
+    start: datetime
+    end: datetime
+    backfill: bool
+
+
+def window(settings: Settings, now: datetime) -> Window:
+    """The time that the settings ask for at the time `now`.
+
+    Raises:
+        ConfigError: it begins in the future.
+    """
+    end = min(settings.to or now, now)
+    start = settings.from_ or end - timedelta(hours=settings.hours)
+    if start >= now:
+        raise ConfigError(f"from = {utc(start)} is not before the present, {utc(now)}; begin earlier")
+    if start >= end:
+        raise ConfigError(f"from = {utc(start)} is not before the end, {utc(end)}; begin earlier or end later")
+    return Window(start, end, backfill=settings.from_ is not None or settings.to is not None)
+
+
+def custom(settings: Settings, projects: Iterable[str]) -> tuple[Query, ...]:
+    """The queries of the [[query]] tables, for each project."""
+    return tuple(
+        Query(
+            metric=table.type,
+            project=project,
+            step=settings.step,
+            name=table.name or slug(table.type),
+            filter=table.filter,
+            group_by=table.group_by,
+            reducer=table.reducer,
+            noun=table.noun,
+            split_by=table.split_by,
+            missing=table.missing,
+        )
+        for project in projects
+        for table in settings.query
+    )
+
+
+def slices(queries: Iterable[Query], span: Window, parts: int) -> tuple[Slice, ...]:
+    """Every slice that the window touches, whole days, in an order that no task count changes.
+
+    A window that cuts a day takes the day whole, so that no object ever covers less of its day than before.
+
+    Raises:
+        ConfigError: two queries of one project have the same name.
+    """
+    split = [replace(q, parts=parts, part=part) for q in queries for part in range(parts if q.split_by else 1)]
+    names = [(q.project, q.name, q.part) for q in split]
+    for project, name, _ in {n for n in names if names.count(n) > 1}:
+        raise ConfigError(f"two queries of {project} are named {name!r}; give one of the [[query]] tables another name")
+    first = span.start.astimezone(UTC).date()
+    last = (span.end - timedelta(microseconds=1)).astimezone(UTC).date()
+    days = [first + n * DAY for n in range((last - first).days + 1)]
+    return tuple(Slice(q, day) for q in sorted(split, key=lambda q: (q.project, q.name, q.part)) for day in days)
+
+
+def mine(every: tuple[Slice, ...], index: int, count: int) -> tuple[Slice, ...]:
+    """The slices of task `index` of `count`."""
+    return every[index::count]
+
+
+def until(piece: Slice, now: datetime, settle: timedelta) -> datetime:
+    """Up to where the slice's day has settled: the day's end, or the last period that is older than `settle`."""
+    settled = now - settle
+    periods = max(timedelta(0), min(settled - piece.start, DAY)) // piece.query.step
+    return piece.start + periods * piece.query.step

@@ -1,0 +1,90 @@
+"""What is worth telling a person: the rules between a score and an anomaly."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from detectors import duration
+
+
+def _duration(given: Any) -> Any:
+    return duration.parse(given) if isinstance(given, str) else given
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(duration.text, return_type=str)]
+"""A duration of at least nothing, written 90m, 6h or 7d."""
+
+Positive = Annotated[Duration, Field(gt=timedelta(0))]
+
+
+class Persistence(BaseModel):
+    """At least `hits` of the last `periods` periods must deviate; written `2/3`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hits: int = Field(ge=1)
+    periods: int = Field(ge=1, le=1000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _words(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            match = re.fullmatch(r"\s*(\d{1,4})\s*/\s*(\d{1,4})\s*", given)
+            if not match:
+                raise ValueError(f"{given!r} is not M/N, such as 2/3: two hits within three periods")
+            return {"hits": int(match[1]), "periods": int(match[2])}
+        return given
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Persistence":
+        if self.hits > self.periods:
+            raise ValueError(f"{self.hits} hits do not fit in {self.periods} periods; write M/N with M <= N")
+        return self
+
+
+class Policy(BaseModel):
+    """What is worth telling a person, for one metric. Detectors score; only this decides."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    threshold: float = Field(6.0, gt=0, description="How many usual deviations from the expected value count as a hit.")
+    direction: Literal["both", "up", "down"] = Field("both", description="Which way a deviation must go to be told.")
+    min_absolute: float = Field(0.0, ge=0, description="Smallest deviation, in the metric's unit, that is told.")
+    min_relative: float = Field(0.2, ge=0, description="Smallest deviation that is told, as a share of the expected.")
+    min_volume: float = Field(0.0, ge=0, description="Below this level (observed and expected), nothing is told.")
+    persistence: Persistence = Field(
+        Persistence(hits=2, periods=3), description="M/N: M of the last N periods must be hits."
+    )
+    loud: float = Field(2.0, ge=1, description="A hit this many times over the threshold needs no persistence.")
+    votes: int | Literal["majority", "all"] = Field(
+        "majority", description="How many of the detectors that have a baseline must agree: a number, majority or all."
+    )
+    absence: Literal["preset", "absent", "zero", "ignore"] = Field(
+        "preset",
+        description="What a missing point means: the resource is absent, its value is zero, or nothing; "
+        "preset: what the metric's preset says.",
+    )
+    absence_after: Positive = Field(
+        timedelta(minutes=15), description="How long points must be missing, or at zero, to be told."
+    )
+    adopt: Positive = Field(
+        timedelta(days=1), description="After this long, being absent or at zero is the new normal and no longer told."
+    )
+
+    @model_validator(mode="after")
+    def _votes(self) -> "Policy":
+        if isinstance(self.votes, int) and self.votes < 1:
+            raise ValueError(f"votes = {self.votes}: at least one detector must vote; write 1 or more, majority or all")
+        return self
+
+    def needed(self, speaking: Any) -> Any:
+        """How many votes make a hit where so many detectors have a baseline (an array or a number)."""
+        if self.votes == "all":
+            return speaking
+        if self.votes == "majority":
+            return speaking // 2 + 1
+        import numpy as np
+
+        return np.minimum(self.votes, speaking)

@@ -1,0 +1,50 @@
+"""An anomaly in one sentence, with numbers and units that a person reads."""
+
+from job.anomaly import Anomaly
+from job.units import clean, lasting, quantity
+
+
+def of(anomaly: Anomaly) -> str:
+    """Say what happened, where, since when and against what it was judged."""
+    what = f"{noun(anomaly.metric)} of {clean(anomaly.series)}"
+    when = f"{anomaly.start:%Y-%m-%d %H:%M} UTC"
+    length = lasting(anomaly.end - anomaly.start)
+    usual = _usual(anomaly)
+    if anomaly.kind == "absent":
+        return f"{what} stopped reporting at {when}, {_for(anomaly, length)}; {usual} was expected."
+    if anomaly.kind == "zero":
+        return f"{what} dropped to nothing at {when}, {_for(anomaly, length)}; {usual} was expected."
+    return (
+        f"{what} {'rose' if anomaly.direction == 'up' else 'fell'} to {quantity(anomaly.observed or 0.0, anomaly.unit)}"
+        f" at {anomaly.peak:%Y-%m-%d %H:%M} UTC, {usual} expected{_times(anomaly)}; {_for(anomaly, length)} from"
+        f" {anomaly.start:%H:%M}; {len(anomaly.votes)} of {anomaly.detectors} detectors."
+    )
+
+
+def noun(metric: str) -> str:
+    """What a metric type counts, in words: `received bytes` for …/received_bytes_count.
+
+    >>> noun("compute.googleapis.com/instance/network/received_bytes_count")
+    'received bytes'
+    """
+    return clean(metric.rsplit("/", 1)[-1].removesuffix("_count").replace("_", " "))
+
+
+def _usual(anomaly: Anomaly) -> str:
+    """The band, or the expected value where the band is not narrower than it."""
+    if anomaly.expected != anomaly.expected:  # NaN
+        return "more"
+    return f"{quantity(anomaly.lower, anomaly.unit)} to {quantity(anomaly.upper, anomaly.unit)}"
+
+
+def _times(anomaly: Anomaly) -> str:
+    """How many times the expected value, where that says something."""
+    if not anomaly.observed or anomaly.expected <= 0:
+        return ""
+    ratio = anomaly.observed / anomaly.expected
+    return f" ({ratio:.3g}x the expected {quantity(anomaly.expected, anomaly.unit)})" if ratio < 1000 else ""
+
+
+def _for(anomaly: Anomaly, length: str) -> str:
+    """How long, and whether it goes on."""
+    return f"{length} so far" if anomaly.ongoing else f"for {length}"

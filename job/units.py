@@ -1,0 +1,84 @@
+"""Numbers and times as people read them."""
+
+import math
+from datetime import UTC, datetime, timedelta
+
+from detectors.duration import text as duration_text
+
+_PREFIXES = ("", "k", "M", "G", "T", "P", "E")
+
+
+def significant(value: float, digits: int = 6) -> float:
+    """Round to so many significant digits, so that a record says no more than was measured."""
+    if value == 0 or not math.isfinite(value):
+        return value
+    return float(f"{value:.{digits}g}")
+
+
+def _scaled(value: float) -> tuple[str, str]:
+    """The digits of a value, and the SI prefix that they need."""
+    power = 0
+    if abs(value) >= 1000:
+        power = min(int(math.log10(abs(value)) // 3), len(_PREFIXES) - 1)
+    digits = f"{value / 1000**power:.3g}"
+    if abs(float(digits)) >= 1000 and power < len(_PREFIXES) - 1:
+        power, digits = power + 1, f"{float(digits) / 1000:.3g}"
+    return f"{float(digits):g}", _PREFIXES[power]
+
+
+def quantity(value: float, unit: str) -> str:
+    """Write a value with its unit.
+
+    >>> quantity(12_400_000, "By/s"), quantity(3210, "packets/s"), quantity(0.5, "1")
+    ('12.4 MB/s', '3.21k packets/s', '0.5')
+    """
+    digits, prefix = _scaled(value)
+    noun, slash, per = unit.partition("/")
+    noun = noun.strip("{}")
+    if noun in {"By", "bit", "Hz"}:
+        return f"{digits} {prefix}{'B' if noun == 'By' else noun}{slash}{per}"
+    if noun in {"", "1"}:
+        return f"{digits}{prefix}{slash}{per}"
+    return f"{digits}{prefix} {noun}{slash}{per}"
+
+
+def total_unit(unit: str) -> str:
+    """The unit of a rate summed over time: `By/s` adds up to `By`; any other unit gets a `·s`."""
+    return unit.removesuffix("/s") if unit.endswith("/s") else f"{unit}·s"
+
+
+def utc(moment: datetime) -> str:
+    """Write a moment in RFC 3339, UTC, whole seconds: `2026-11-22T03:10:00Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(words: str) -> datetime:
+    """Read an RFC 3339 time or a date; what has no zone is UTC.
+
+    >>> str(parse_time("2026-11-22")), str(parse_time("2026-11-22T01:00:00+01:00"))
+    ('2026-11-22 00:00:00+00:00', '2026-11-22 00:00:00+00:00')
+
+    Raises:
+        ValueError: `words` is neither.
+    """
+    try:
+        moment = datetime.fromisoformat(words.strip())
+    except ValueError:
+        raise ValueError(
+            f"{words!r} is not a time: write a date (2026-11-22) or an RFC 3339 time (2026-11-22T03:10:00Z)"
+        ) from None
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{words!r} lies outside the years 1 to 9999") from None
+
+
+def lasting(duration: timedelta) -> str:
+    """A duration in a sentence: `25m`, `3h10m`."""
+    return duration_text(duration)
+
+
+def clean(words: str, limit: int = 80) -> str:
+    """A label as it may be shown: no control or direction characters, and not endless."""
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
