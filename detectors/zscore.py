@@ -1,0 +1,72 @@
+"""The rolling z-score."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from detectors.blocks import Floats, by_rows, enough
+from detectors.frame import Frame
+from detectors.guard import Guard
+from detectors.rolling import Medians, Moments, Window
+from detectors.scores import Scores
+
+
+@dataclass(frozen=True)
+class ZScore:
+    """Scores a point against the mean and standard deviation of the `window` before it.
+
+        score = (x - mean(window)) / std(window, ddof=1), x itself not in the window;
+        robust: (x - median(window)) / (1.4826 * MAD(window))
+
+    `window`: a day, or whole days, so that it holds the day's busy and quiet hours in their proportion; shorter follows
+    the level faster and alarms every morning.
+    `robust`: for series whose ordinary days have bursts that nobody wants to hear of less of; a tenth of the window may
+    be rubbish. The median and MAD are taken anew every 1/24 of the window. Where more than half of the window is one
+    value, the mean absolute deviation (times 1.2533) stands in for the MAD.
+    `warm_up`: this much of the window must have points, else the score is NaN.
+    `guard`: a point farther off than this many deviations teaches nothing. `adopt`: a shift that lasts this long is the
+    new normal; the level before it stays normal too for another window, and the spread does not shrink meanwhile.
+
+    `history` is two windows and `adopt`: more past changes a score by less than 0.01 deviations.
+
+    >>> import numpy as np
+    >>> from datetime import UTC, datetime, timedelta
+    >>> values = np.tile([9.0, 11.0], 150)[None]
+    >>> values[0, -1] = 30.0
+    >>> frame = Frame(values, datetime(2026, 11, 22, tzinfo=UTC), timedelta(minutes=5), ({},))
+    >>> ZScore()(frame).score.round(1)[0, -2:]
+    array([-1. , 20. ])
+
+    Shewhart, "Economic Control of Quality of Manufactured Product", 1931; for the robust form, Iglewicz and Hoaglin,
+    "How to Detect and Handle Outliers", ASQC 1993.
+    """
+
+    window: timedelta = timedelta(days=1)
+    robust: bool = False
+    warm_up: timedelta = timedelta(hours=12)
+    guard: float = 5.0
+    adopt: timedelta = timedelta(hours=6)
+
+    def __post_init__(self) -> None:
+        if min(self.window, self.warm_up, self.adopt) <= timedelta(0):
+            raise ValueError(f"{self} has a duration that is not positive")
+        if self.warm_up > self.window:
+            raise ValueError(f"warm_up {self.warm_up} is longer than the window {self.window}, which never holds it")
+        if not self.guard > 0:
+            raise ValueError(f"guard {self.guard} is not a positive number of deviations")
+
+    @property
+    def history(self) -> timedelta:
+        """How much past before a point its score needs."""
+        return 2 * self.window + self.adopt
+
+    def __call__(self, frame: Frame) -> Scores:
+        """Score every point of the frame."""
+        window = frame.periods(self.window)
+        guard = Guard(self.guard, frame.periods(self.adopt), window)
+
+        def kernel(values: Floats) -> tuple[Floats, Floats]:
+            ready = enough(values, window, max(2, frame.periods(self.warm_up)))
+            past = Window(values, window, least=max(2, guard.adopt // 2), origin=frame.origin)
+            return guard.run(values, ready, Medians(past) if self.robust else Moments(past))
+
+        return by_rows(frame, kernel)
