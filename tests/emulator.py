@@ -8,7 +8,7 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -105,7 +105,8 @@ class Fault:
     - `stall`: no answer comes until the proxy ends;
     - `truncate`: the answer's body stops half-way;
     - `corrupt`: one byte of the answer's body is another;
-    - `lost`: the request is carried out, but the answer is a 503.
+    - `lost`: the request is carried out, but the answer is a 503;
+    - `late`: `first` is called, and then the request is carried out.
     """
 
     what: int | str
@@ -113,6 +114,7 @@ class Fault:
     path: str = ".*"
     times: float = 1
     message: str = "made to fail"
+    first: Callable[[], object] | None = None
 
     def hits(self, method: str, path: str) -> bool:
         return self.times > 0 and bool(re.fullmatch(self.method, method) and re.search(self.path, path))
@@ -141,6 +143,10 @@ class Cloud:
     def fail(self, what: int | str, method: str = ".*", path: str = ".*", times: float = 1, message: str = "") -> None:
         """Let the next matching requests go wrong; see `Fault`."""
         self.faults.append(Fault(what, method, path, times, message or "made to fail"))
+
+    def before(self, method: str, path: str, action: Callable[[], object]) -> None:
+        """Do something else before the next matching request is carried out."""
+        self.faults.append(Fault("late", method, path, first=action))
 
     def deny(self, permission: str, method: str, path: str) -> None:
         """Answer every matching request as the service does when the account lacks a permission."""
@@ -211,6 +217,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = cloud.fault(self.command, self.path)
         what = fault.what if fault else ""
+        if fault and fault.first:
+            fault.first()
         if what == "stall":
             cloud.ends.wait(30)
         if what in {"stall", "reset"}:

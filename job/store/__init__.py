@@ -86,8 +86,12 @@ def open_store(url: str) -> Store:
 
     if not url or "://" in url or "\0" in url:
         raise ConfigError(f"{url!r} is not a place to keep objects; name a folder or gs://BUCKET/PREFIX")
-    path = Path(url).expanduser()
-    if path.exists() and not path.is_dir():
+    try:
+        path = Path(url).expanduser()
+        file = path.exists() and not path.is_dir()
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(f"{url!r} cannot be a folder: {error}; name a folder or gs://BUCKET/PREFIX") from None
+    if file:
         raise ConfigError(f"{url!r} is a file; name a folder or gs://BUCKET/PREFIX")
     return Folder(path)
 
@@ -129,7 +133,7 @@ def read_text(url: str, *, limit: int = 1_000_000) -> str:
 
 def _object(url: str, limit: int) -> bytes | None:
     place, _, name = url.rpartition("/")
-    if not name or place == SCHEME.rstrip("/"):
+    if not name or f"{place}/" == SCHEME:
         raise ConfigError(f"{url!r} names no object: write gs://BUCKET/OBJECT")
     store = open_store(place)
     head = store.head(name)

@@ -226,7 +226,7 @@ class Bucket:
             raise self._translated(error, verb, permission, place) from error
 
     def _translated(self, error: Exception, verb: str, permission: str, place: str) -> NetanomalyError:
-        from google.auth.exceptions import RefreshError
+        from google.auth.exceptions import GoogleAuthError
 
         reason = _reason(error)
         status = _status(error)
@@ -237,7 +237,7 @@ class Bucket:
                 f"may not {verb} {place}: {permission} is missing; grant {ROLE} on gs://{self.bucket} to the account "
                 f"that runs this ({reason})"
             )
-        if status == 401 or isinstance(error, RefreshError):
+        if status == 401 or (isinstance(error, GoogleAuthError) and not _passes(error)):
             return NotAllowed(
                 f"may not {verb} {place}: the credentials were not accepted; log in again, or grant {ROLE} on "
                 f"gs://{self.bucket} to the account that runs this"
@@ -266,6 +266,13 @@ def _cause(error: Exception) -> Exception:
     """The last error that was retried, where the patience ended."""
     cause = getattr(error, "cause", None)
     return cause if isinstance(cause, Exception) else error
+
+
+def _passes(error: Exception) -> bool:
+    """Whether what kept the credentials from being refreshed may pass by itself."""
+    from google.auth.exceptions import TransportError
+
+    return isinstance(error, TransportError) or bool(getattr(error, "retryable", False))
 
 
 def _status(error: Exception) -> int:
