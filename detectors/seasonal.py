@@ -1,0 +1,253 @@
+"""Seasonal decomposition: level + daily and weekly season + residual, each day forecast from the days before it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.blocks import Floats, by_rows, enough, median
+from detectors.frame import Frame
+from detectors.scores import RELATIVE_FLOOR, Scores
+
+_DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
+_WEEKS = 3
+_CENTRED = 3
+_SCALE_DAYS = 7
+_MEMORY_DAYS = 7
+_AROUND = 2
+_COMMON = 0.25
+_SUSPECT = 3.0
+_LONG_AWAY = 0.9
+_OVERALL = 0.25
+
+Bools: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Seasonal:
+    """Scores a point against the level of the last days plus what its time of day and day of the week add to it.
+
+    Slots are those of the UTC day and of the week since 1970, wherever the frame begins. For the day D, from the days
+    before it alone,
+
+        daily[slot]  = median over the last 21 days of x[d, slot] - base[d]
+        weekly[slot] = hourly smoothed median over the 3 last same weekdays of x[d, slot] - base[d] - daily[slot]
+        base[d]      = median over the days d-3 to d+3 that are past of the day's median
+        level        = median of the hourly medians of x - daily - weekly over the last `2 * adopt`
+        expected     = level + daily[slot] + weekly[slot]
+        spread**2    = mean square of the errors that these forecasts made within 2 hours of this time of day in the
+                       last 7 days, three parts, and at any time of the day, one part.
+
+    A point more than 3 spreads off gets a second look: it is measured from whatever is nearest among the slots
+    `tolerance` earlier and later, the levels of the last 7 days, the same weekday's own values, and, once nearly all of
+    the last day was off, yesterday's values. So the hour that a change of the clocks moves, the return from a long
+    shift and the second weekend are no storms.
+
+    `adopt`: a shift that lasts this long is the new level. `warm_up`: this much of the 21 days must have points.
+    `tolerance`: how far a season may be early or late; an hour covers a change of the clocks, 0 is stricter.
+    `guard`: an error of more spreads than this does not teach the spread, unless a quarter of the errors are such.
+
+    `history` is 33 days with the default settings, and exact: more past changes nothing.
+
+    Raises:
+        ValueError: the frame's step does not divide a day.
+
+    Cleveland et al., "STL: A Seasonal-Trend Decomposition Procedure Based on Loess", J. Official Statistics 6(1), 1990,
+    for the decomposition; medians stand here for loess, and the past alone for both sides.
+    """
+
+    adopt: timedelta = timedelta(days=1)
+    warm_up: timedelta = timedelta(days=2)
+    tolerance: timedelta = timedelta(hours=1)
+    guard: float = 5.0
+
+    def __post_init__(self) -> None:
+        if min(self.adopt, self.warm_up) <= timedelta(0) or self.tolerance < timedelta(0):
+            raise ValueError(f"{self} has a duration that is not positive")
+        if not self.guard > 0:
+            raise ValueError(f"guard {self.guard} is not a positive number of deviations")
+
+    @property
+    def history(self) -> timedelta:
+        """How much past before a point its score needs."""
+        return (7 * _WEEKS + _CENTRED + _SCALE_DAYS + 1) * _DAY + 2 * self.adopt
+
+    def __call__(self, frame: Frame) -> Scores:
+        """Score every point of the frame."""
+        if _DAY % frame.step:
+            raise ValueError(
+                f"step {frame.step} does not divide a day, so there is no daily season: take 5m, 15m or 1h"
+            )
+        slots = _DAY // frame.step
+        lead, time = frame.origin % slots, frame.values.shape[1]
+
+        def kernel(values: Floats) -> tuple[Floats, Floats]:
+            days = -(-(lead + time) // slots)
+            x = np.full((days * slots, values.shape[1]), np.nan)
+            x[lead : lead + time] = values
+            expected, spread = _forecast(self, x.reshape(days, slots, -1))
+            expected = expected.reshape(x.shape)[lead : lead + time]
+            expected[~enough(values, 7 * _WEEKS * slots, frame.periods(self.warm_up))] = np.nan
+            return expected, spread.reshape(x.shape)[lead : lead + time]
+
+        return by_rows(frame, kernel)
+
+
+class _Season:
+    """What is known at the start of a day: arrays (slot, series), levels not included.
+
+    `usual` is expected; `others` are what a second look may also take for it.
+    """
+
+    def __init__(self, x: Floats, typical: Floats, day: int, hours: int) -> None:
+        first = max(0, day - 7 * _WEEKS)
+        base = np.stack([median(typical[max(0, k - _CENTRED) : min(k + _CENTRED + 1, day)]) for k in range(first, day)])
+        off = x[first:day] - base[:, None]
+        self.base = base[-1]
+        daily = median(off)
+        weeks = off[(day - first) % 7 :: 7]  # day - 21, day - 14, day - 7
+        every = median(weeks) if len(weeks) else np.full_like(daily, np.nan)
+        known = (~np.isnan(weeks)).sum(axis=0) == _WEEKS
+        self.usual = daily + _smooth(np.where(known, every - daily, np.nan), hours)
+        self.others = [self.usual, np.where(known, every, np.nan), *(np.where(known, np.nan, w) for w in weeks)]
+
+
+def _forecast(settings: Seasonal, x: Floats) -> tuple[Floats, Floats]:
+    """Forecast every day of x (day, slot, series) from the days before it."""
+    days, slots, rows = x.shape
+    hours = max(n for n in range(1, 25) if slots % n == 0)
+    expected, spread = np.full_like(x, np.nan), np.full_like(x, np.nan)
+    typical = np.where((~np.isnan(x)).sum(axis=1) * 2 >= slots, median(x, axis=1), np.nan)
+    levels = _Levels(days, hours, rows, settings.adopt)
+    errors = _Errors(days, hours, rows, settings.guard)
+    hourly = median(x.reshape(days, hours, -1, rows), axis=2)
+    look = _Look(x, hourly, levels, errors, round(settings.tolerance / (_DAY / slots)))
+    for day in range(1, days):
+        season = _Season(x, typical, day, hours)
+        levels.put(day, median((x[day] - season.usual).reshape(hours, -1, rows), axis=1), season.base)
+        centre = season.usual + np.repeat(levels.level[day], slots // hours, axis=0)
+        usual = np.repeat(errors.spread(day), slots // hours, axis=0)
+        errors.put_away(day, x[day] - centre, usual)
+        look.again(day, season, centre, usual)
+        errors.put(day, x[day] - centre, usual)
+        expected[day], spread[day] = centre, usual
+    return expected, spread
+
+
+class _Levels:
+    """The level of each hour, from the hours before it."""
+
+    def __init__(self, days: int, hours: int, rows: int, adopt: timedelta) -> None:
+        self.hours, self.size = hours, max(1, round(2 * adopt / (_DAY / hours)))
+        self.residual = np.full((self.size + days * hours, rows), np.nan)
+        self.level = np.full((days, hours, rows), np.nan)
+
+    def put(self, day: int, residual: Floats, base: Floats) -> None:
+        """Take a day's hourly residuals; the level is `base` while there are too few of them."""
+        first = day * self.hours
+        self.residual[self.size + first : self.size + first + self.hours] = residual
+        windows = np.stack([self.residual[first + h : first + h + self.size] for h in range(self.hours)], axis=1)
+        few = (~np.isnan(windows)).sum(axis=0) * 2 < self.size
+        self.level[day] = np.where(few, base, median(windows))
+
+
+class _Errors:
+    """The errors that forecasts really made: their squares by day and hour, and whether an hour was off."""
+
+    def __init__(self, days: int, hours: int, rows: int, guard: float) -> None:
+        self.hours, self.guard = hours, guard
+        self.squares = np.zeros((2, days, hours, rows))
+        self.counts = np.zeros((2, days, hours, rows))
+        self.away = np.zeros((hours + days * hours, rows))
+
+    def spread(self, day: int) -> Floats:
+        """The usual error of each hour of a day."""
+        past = slice(max(0, day - _SCALE_DAYS), day)
+        squares, counts = self.squares[:, past].sum(axis=1), self.counts[:, past].sum(axis=1)
+        around = min(_AROUND, (self.hours - 1) // 2)
+        near = range(-around, around + 1)
+        local = self._mean(
+            sum(np.roll(squares, k, axis=1) for k in near), sum(np.roll(counts, k, axis=1) for k in near)
+        )
+        whole = self._mean(squares.sum(axis=1), counts.sum(axis=1))
+        return np.sqrt(_OVERALL * whole + (1 - _OVERALL) * np.where(np.isnan(local), whole, local))
+
+    @staticmethod
+    def _mean(squares: Floats, counts: Floats) -> Floats:
+        """The mean square of the near errors, or of all where far ones are common; index 0 holds the near, 1 all."""
+        common = counts[0] < (1 - _COMMON) * counts[1]
+        mean: Floats = np.where(common, squares[1], squares[0]) / np.where(common, counts[1], counts[0])
+        return mean
+
+    def put_away(self, day: int, error: Floats, usual: Floats) -> None:
+        """Note which hours were off, by the first look."""
+        far = (np.abs(error) > self.guard * usual).reshape(self.hours, -1, error.shape[1])
+        first = (day + 1) * self.hours
+        self.away[first : first + self.hours] = far.sum(axis=1) * 2 > far.shape[1]
+
+    def long_away(self, day: int) -> Bools:
+        """Whether nearly all the hours of the 24 before each hour of `day` were off; (hour, series)."""
+        first = day * self.hours
+        total = np.stack([self.away[first + h : first + h + self.hours].sum(axis=0) for h in range(self.hours)])
+        answer: Bools = total >= _LONG_AWAY * self.hours
+        return answer
+
+    def put(self, day: int, error: Floats, usual: Floats) -> None:
+        """Learn a day's errors."""
+        near = ~(np.abs(error) > self.guard * usual)
+        for kind, taken in enumerate((near & ~np.isnan(error), ~np.isnan(error))):
+            square = np.where(taken, error * error, 0.0).reshape(self.hours, -1, error.shape[1])
+            self.squares[kind, day] = square.sum(axis=1)
+            self.counts[kind, day] = taken.reshape(square.shape).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """The second look at points that are far from what was expected."""
+
+    x: Floats
+    hourly: Floats
+    levels: _Levels
+    errors: _Errors
+    shift: int
+
+    def again(self, day: int, season: _Season, centre: Floats, usual: Floats) -> None:
+        """Move `centre`, in place, to the nearest thing that a far point may also be."""
+        off = np.abs(self.x[day] - centre)
+        slot, row = np.nonzero(off > np.maximum(_SUSPECT * usual, RELATIVE_FLOOR * np.abs(centre)))
+        if not len(slot):
+            return
+        slots = len(centre)
+        hour = slot // (slots // self.levels.hours)
+        past = self.levels.level[max(0, day - _MEMORY_DAYS) : day + 1][:, hour, row]
+        shifts = {0, self.shift, -self.shift}
+        shapes = np.stack([other[(slot + k) % slots, row] for other in season.others for k in sorted(shifts)])
+        yesterday = np.where(self.errors.long_away(day)[hour, row], self.hourly[day - 1][hour, row], np.nan)
+        ways = np.concatenate([(past[:, None] + shapes[None]).reshape(-1, len(slot)), yesterday[None]])
+        far = np.abs(ways - self.x[day][slot, row])
+        far[np.isnan(far)] = np.inf
+        best = far.argmin(axis=0)[None]
+        better = np.take_along_axis(far, best, axis=0)[0] < off[slot, row]
+        nearest = np.take_along_axis(ways, best, axis=0)[0]
+        centre[slot[better], row[better]] = nearest[better]
+
+
+def _around(hourly: Floats, around: int) -> Floats:
+    """The sum of each hour (second axis) and those up to `around` before and after it on the clock."""
+    total: Floats = np.sum([np.roll(hourly, k, axis=1) for k in range(-around, around + 1)], axis=0)
+    return total
+
+
+def _smooth(off: Floats, hours: int) -> Floats:
+    """The hourly medians of a day (slot, series), joined by straight lines; 0 where nothing is known."""
+    slots, rows = off.shape
+    knots = median(off.reshape(hours, -1, rows), axis=1)
+    knots[np.isnan(knots)] = 0.0
+    place = np.clip((np.arange(slots) + 0.5) * hours / slots - 0.5, 0, hours - 1)
+    low = np.minimum(place.astype(np.intp), max(0, hours - 2))
+    part = (place - low)[:, None]
+    smooth: Floats = knots[low] * (1 - part) + knots[np.minimum(low + 1, hours - 1)] * part
+    return smooth
