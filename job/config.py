@@ -2,8 +2,6 @@
 
 import difflib
 import fnmatch
-import hashlib
-import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,9 +16,6 @@ from job.units import parse_time, utc
 
 PREFIX = "NETANOMALY_"
 """Environment variables of this program begin so: NETANOMALY_STEP is the setting `step`."""
-
-LARGEST_FILE = 1 << 20
-"""A configuration file is not longer than this many bytes."""
 
 DAY = timedelta(days=1)
 
@@ -164,10 +159,10 @@ class Given:
     called: Callable[[str], str]
 
 
-def load(flags: Mapping[str, Any], environ: Mapping[str, str], read: Callable[[str, int], str]) -> Settings:
+def load(flags: Mapping[str, Any], environ: Mapping[str, str], read: Callable[[str], str]) -> Settings:
     """Return the settings of flags over environment over file over defaults, validated as a whole.
 
-    `flags` holds what was given by name; `read(place, limit)` reads the file that the key `config` names.
+    `flags` holds what was given by name; `read(place)` returns the text of the file that the key `config` names.
 
     Raises:
         ConfigError: one message for each thing that is wrong, naming the value, the rule and the way out.
@@ -198,9 +193,9 @@ def _environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     yield from found.items()
 
 
-def _toml(place: str, read: Callable[[str, int], str]) -> dict[str, Any]:
+def _toml(place: str, read: Callable[[str], str]) -> dict[str, Any]:
     try:
-        return tomllib.loads(read(place, LARGEST_FILE))
+        return tomllib.loads(read(place))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{place} is not TOML: {error}") from None
 
@@ -249,11 +244,3 @@ def _called(where: list[str], places: tuple[Given, ...]) -> str:
         if key in given.values:
             return given.called(".".join(where))
     return ".".join(where)
-
-
-def fingerprint(settings: Settings, versions: Mapping[str, str]) -> str:
-    """Names everything that decides what a day's objects hold, but not when or how it was run."""
-    irrelevant = {"hours", "from_", "to", "output", "calls", "retry_for", "fresh", "monitoring_endpoint"}
-    decided = settings.model_dump(mode="json", exclude=irrelevant)
-    text = json.dumps([decided, dict(versions)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

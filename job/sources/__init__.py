@@ -1,11 +1,15 @@
 """Where time series come from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from detectors import Frame
 from job.query import Query
+
+if TYPE_CHECKING:
+    from job.config import Settings
 
 
 @dataclass(frozen=True)
@@ -50,3 +54,32 @@ class Source(Protocol):
 
     def now(self, now: datetime) -> datetime:
         """The present as this source has it: the clock's, or the end of what was recorded."""
+
+
+def open_source(settings: "Settings", environ: Mapping[str, str], now: datetime) -> Source:
+    """The source that the settings name, with what it needs of them. Nothing is contacted by opening it.
+
+    Raises:
+        ConfigError: a setting is not one that the source can take.
+    """
+    if settings.source == "monitoring":
+        from job.sources.monitoring import Monitoring
+
+        return Monitoring(
+            projects=settings.project,
+            step=settings.step,
+            now=now,
+            endpoint=settings.monitoring_endpoint or environ.get("MONITORING_EMULATOR_HOST", ""),
+            filter=settings.filter,
+            calls=settings.calls,
+            deadline=settings.retry_for,
+        )
+    if settings.source == "files":
+        from job.sources.files import Files
+
+        table = settings.files
+        return Files(settings.input, step=settings.step, kind=table.kind, unit=table.unit, stamp=table.stamp)
+    from job.sources.synthetic import Synthetic
+
+    made = settings.synthetic
+    return Synthetic(seed=made.seed, step=settings.step, vms=made.vms, incidents=made.incidents)

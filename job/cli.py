@@ -1,0 +1,171 @@
+"""The command `netanomaly`: reads the command line, calls the job, and says what came of it."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+import click
+
+from job.config import Settings
+from job.errors import ConfigError, NetanomalyError
+
+_EXITS = """Exit status: 0 done; 1 something failed and a retry may help; 2 fix the configuration; 3 not allowed."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its status."""
+    try:
+        status = cli.main(standalone_mode=False) or 0
+    except click.exceptions.Abort:
+        status = 1
+    except click.ClickException as error:
+        error.show()
+        status = 2
+    except NetanomalyError as error:
+        for line in str(error).splitlines():
+            click.echo(f"netanomaly: {line}", err=True)
+        status = error.exit_status
+    except BrokenPipeError:  # the reader of our output went away: not our failure
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=_EXITS)
+@click.version_option(package_name="netanomaly")
+def cli() -> None:
+    """Find anomalies in network metrics, and write them where people and programs can read them.
+
+    `netanomaly run` alone tries it on made-up traffic and a local folder; nothing else is needed.
+    """
+
+
+def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command an option for every setting that is not a table."""
+    for name, field in reversed(Settings.model_fields.items()):
+        if name in {"policy", "rule", "query", "detector", "files", "synthetic"}:
+            continue
+        option = "--" + (field.alias or name).replace("_", "-")
+        kind: dict[str, Any] = (
+            {"is_flag": True, "default": None} if field.annotation is bool else {"metavar": _META[name]}
+        )
+        command = click.option(option, name, help=_help(name), **kind)(command)
+    text = "TOML file (local or gs://BUCKET/OBJECT) of settings; flags and NETANOMALY_… variables go before it."
+    return click.option("--config", metavar="FILE", help=text)(command)
+
+
+_META = {
+    "source": "[synthetic|monitoring|files]",
+    "project": "P[,P…]",
+    "metrics": "NAME[,NAME…]",
+    "filter": "FILTER",
+    "hours": "N",
+    "from_": "TIME",
+    "to": "TIME",
+    "step": "DURATION",
+    "settle": "DURATION",
+    "input": "PLACE",
+    "output": "PLACE",
+    "detectors": "NAME[,NAME…]",
+    "parts": "N",
+    "calls": "N",
+    "retry_for": "DURATION",
+    "monitoring_endpoint": "HOST:PORT",
+}
+
+
+def _help(name: str) -> str:
+    """A setting's description and, where there is one to show, its default."""
+    from datetime import timedelta
+
+    from detectors.duration import text
+
+    field = Settings.model_fields[name]
+    default = field.default
+    shown = (
+        text(default)
+        if isinstance(default, timedelta)
+        else ",".join(default)
+        if isinstance(default, tuple)
+        else default
+    )
+    return f"{field.description}" + (f" [{shown}]" if shown not in {None, "", False} else "")
+
+
+def _load(given: Mapping[str, Any]) -> Settings:
+    from job.config import load
+    from job.store import read_text
+
+    return load({name.rstrip("_"): value for name, value in given.items()}, os.environ, read_text)
+
+
+@cli.command(epilog=_EXITS)
+@_settings
+def run(**given: Any) -> int:
+    """Read the last hours (or --from/--to), flag anomalies, and write them to the output.
+
+    Days are judged whole, up to what has settled, so a later run only adds to them or amends them; --from/--to makes
+    it a backfill of any length, which goes on where it was interrupted. In Cloud Run, tasks share the work.
+    """
+    from job.commands.run import run as command
+
+    return command(_load(given), os.environ, datetime.now(UTC))
+
+
+@cli.command(epilog=_EXITS)
+@_settings
+def plan(**given: Any) -> int:
+    """Say what `run` would do: days, series, calls and their cost. Reads no points and writes nothing."""
+    from job.commands.plan import plan as command
+
+    return command(_load(given), os.environ, datetime.now(UTC))
+
+
+@cli.command(epilog=_EXITS)
+@_settings
+def check(**given: Any) -> int:
+    """Try whether the metrics can be read and the output written, and say which role is missing."""
+    from job.commands.check import check as command
+
+    return command(_load(given), os.environ, datetime.now(UTC))
+
+
+@cli.command()
+@click.option("--output", metavar="PLACE", help=_help("output"))
+@click.option("--since", metavar="TIME", help="Only what ended after this time or date (UTC).")
+@click.option("--until", metavar="TIME", help="Only what began before this time or date (UTC).")
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@click.option("--config", metavar="FILE", help="TOML file of settings, of which `output` is used.")
+def report(output: str | None, since: str | None, until: str | None, form: str, config: str | None) -> int:
+    """Read anomalies back from the output, for a time range, as a table, JSON or CSV."""
+    from job.commands.report import report as command
+
+    settings = _load({"output": output, "config": config})
+    return command(settings.output, _time("--since", since), _time("--until", until), form)
+
+
+def _time(option: str, given: str | None) -> datetime | None:
+    from job.units import parse_time
+
+    try:
+        return parse_time(given) if given else None
+    except ValueError as error:
+        raise ConfigError(f"{option}: {error}") from None
+
+
+@cli.command()
+def detectors() -> int:
+    """List the installed detectors, their settings and where they come from."""
+    from job.commands.catalogue import detectors as command
+
+    return command()
+
+
+@cli.command()
+def metrics() -> int:
+    """List the presets of --metrics, and which metric types each of them reads."""
+    from job.commands.catalogue import metrics as command
+
+    return command()

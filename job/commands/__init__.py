@@ -1,0 +1,1 @@
+"""What the commands do: each puts the parts together, does one thing, and shows it."""

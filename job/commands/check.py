@@ -1,0 +1,48 @@
+"""netanomaly check: can the metrics be read and the output written, and which role is missing."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+
+from detectors.duration import text as duration_text
+from job.commands.prepare import prepare
+from job.config import Settings
+from job.errors import NetanomalyError, NotAllowed
+from job.log import plain_lines
+from job.query import Query
+from job.slices import Job
+from job.store.probe import check as probe
+from job.units import clean
+
+
+def check(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
+    """Try the source and the store, and say what is missing."""
+    job, every, _ = prepare(settings, environ, now, plain_lines())
+    status = 0
+    for query in dict.fromkeys(piece.query for piece in every):
+        status = max(status, _tried(f"read {query.metric} of {query.project}", partial(_readable, job, query)))
+    return max(status, _tried(f"keep objects in {job.store.url}", partial(_writable, job)))
+
+
+def _tried(what: str, action: Callable[[], str]) -> int:
+    """Do it, and say whether it went."""
+    try:
+        print(f"ok      {clean(what, 200)}: {action()}")
+    except NetanomalyError as error:
+        print(f"FAILED  {clean(what, 200)}: {clean(str(error), 2000)}")
+        return error.exit_status
+    return 0
+
+
+def _readable(job: Job, query: Query) -> str:
+    facts = job.source.describe(query)
+    series = job.source.count(query, job.now - timedelta(hours=1), job.now)
+    return f"{series} series in the last hour, in {facts.unit}, settled after {duration_text(facts.settle)}"
+
+
+def _writable(job: Job) -> str:
+    findings = probe(job.store)
+    refused = [f.message for f in findings if f.needed and not f.allowed]
+    if refused:
+        raise NotAllowed("; ".join(dict.fromkeys(refused)))
+    return ", ".join(f.verb for f in findings if f.allowed)

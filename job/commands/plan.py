@@ -1,0 +1,47 @@
+"""netanomaly plan: what a run would read and cost."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from job.commands.prepare import prepare
+from job.commands.show import console, line
+from job.config import Settings
+from job.log import plain_lines
+from job.plan import DAY
+from job.slices import lookback, policy_of
+from job.units import utc
+
+PRICE = 0.50
+"""US dollars for a million time series returned by Cloud Monitoring, after the first free million of a month."""
+
+PAGE = 100_000
+"""Points on a page of Cloud Monitoring's answers."""
+
+
+def plan(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
+    """Show what a run would read and cost."""
+    from rich.table import Table
+
+    job, every, span = prepare(settings, environ, now, plain_lines())
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown.add_column("metric", no_wrap=True)
+    for name in ("project", "part", "days", "series", "points", "calls"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    returned = calls = 0
+    for query in dict.fromkeys(piece.query for piece in every):
+        days = [piece for piece in every if piece.query == query]
+        start = days[0].start - lookback(job, policy_of(settings, query), query)
+        end = min(job.now, days[-1].start + DAY)
+        series = job.source.count(query, start, end)
+        points = series * ((end - start) // query.step)
+        asked = len(days) + points // PAGE
+        part = f"{query.part + 1}/{query.parts}"
+        counts = (f"{n:,}" for n in (len(days), series, points, asked))
+        shown.add_row(query.metric, query.project, part, *counts)
+        returned, calls = returned + series * len(days), calls + asked
+    to = console()
+    to.print(shown)
+    line(to, f"{utc(span.start)} to {utc(span.end)}, days taken whole: {len(every)} slices, about {calls:,} calls")
+    cost = f"about ${returned / 1e6 * PRICE:.2f}, or nothing within the free million of the month"
+    line(to, f"{returned:,} series returned; {cost if settings.source == 'monitoring' else 'free'}")
+    return 0

@@ -1,0 +1,166 @@
+"""netanomaly run: one task's share of a run, and what it found."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from types import FrameType
+from typing import Any, TextIO
+
+from job.commands.prepare import prepare
+from job.commands.show import console, line
+from job.config import Settings
+from job.errors import ConfigError
+from job.log import Log, json_lines, plain_lines
+from job.plan import mine
+from job.run import Stopped, Task, exit_status
+from job.run import run as run_slices
+from job.slices import Outcome
+from job.units import utc
+
+MOST = 30
+"""So many anomalies are shown at the end of a run, the worst ones."""
+
+
+def run(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
+    """Do this task's share of a run, and show what it found."""
+    task = _task(environ, now)
+    terminal, cloud = sys.stdout.isatty(), "CLOUD_RUN_EXECUTION" in environ
+    labels = {"execution": task.execution, "task": task.index}
+    log = plain_lines(sys.stderr) if terminal else json_lines(sys.stdout, labels)
+    job, every, span = prepare(settings, environ, now, log)
+    share = mine(every, task.index, task.count)
+    log("INFO", "run.started", f"{len(share)} of {len(every)} slices", since=utc(span.start), until=utc(span.end))
+    try:
+        with _stoppable(), _progress(len(share), sys.stderr) as told:
+            outcomes = run_slices(job, share, task, told)
+    except Stopped:
+        log("ERROR", "run.stopped", "stopped before the end; the same command goes on where this one ended")
+        sys.stdout.flush()
+        os._exit(1)  # threads that wait for an answer would hold the process past its grace
+    status = exit_status(outcomes)
+    _summarise(log, outcomes, status)
+    if not cloud:
+        _show(outcomes, settings.output, stderr=not terminal)
+    return status
+
+
+def _task(environ: Mapping[str, str], now: datetime) -> Task:
+    """Which task of which execution this is.
+
+    Raises:
+        ConfigError: the variables do not fit together.
+    """
+    given = {}
+    for key, otherwise in (("INDEX", 0), ("COUNT", 1), ("ATTEMPT", 0)):
+        name = f"CLOUD_RUN_TASK_{key}"
+        try:
+            given[key] = int(environ.get(name, otherwise))
+        except ValueError:
+            raise ConfigError(f"{name} = {environ[name]!r} is not a whole number") from None
+    if not 0 <= given["INDEX"] < given["COUNT"]:
+        raise ConfigError(
+            f"CLOUD_RUN_TASK_INDEX = {given['INDEX']} is not below CLOUD_RUN_TASK_COUNT = {given['COUNT']}"
+        )
+    execution = environ.get("CLOUD_RUN_EXECUTION") or f"local-{now:%Y%m%dT%H%M%SZ}-{os.getpid()}"
+    return Task(execution, given["INDEX"], given["COUNT"], given["ATTEMPT"])
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into `Stopped` in this thread."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise Stopped
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _progress(total: int, stream: TextIO) -> Iterator[Callable[[Outcome], None]]:
+    """A bar on a terminal; elsewhere the log's lines are the progress."""
+    if not stream.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=stream), transient=True) as bar:
+        task = bar.add_task("slices", total=total)
+        counts = {"series": 0, "anomalies": 0}
+
+        def told(outcome: Outcome) -> None:
+            counts["series"] += outcome.series
+            counts["anomalies"] += len(outcome.anomalies)
+            text = f"slices · {counts['series']:,} series · {counts['anomalies']:,} anomalies"
+            bar.update(task, advance=1, description=text)
+
+        yield told
+
+
+def _totals(outcomes: list[Outcome]) -> dict[str, Any]:
+    """The run in numbers."""
+    statuses = {s: sum(o.status == s for o in outcomes) for s in ("done", "complete", "kept", "waiting", "failed")}
+    suppressed: dict[str, int] = {}
+    for outcome in outcomes:
+        for rule, n in outcome.suppressed.items():
+            suppressed[rule] = suppressed.get(rule, 0) + n
+    return {
+        "slices": statuses,
+        "series": sum(o.series for o in outcomes),
+        "points": sum(o.points for o in outcomes),
+        "tested": sum(o.tested for o in outcomes),
+        "flagged": sum(len(o.anomalies) for o in outcomes),
+        "warming_up": sum(len(o.warming_up) for o in outcomes),
+        "suppressed": suppressed,
+    }
+
+
+def _summarise(log: Log, outcomes: list[Outcome], status: int) -> None:
+    totals = _totals(outcomes)
+    failed = totals["slices"]["failed"]
+    event, severity = ("run.failed", "ERROR") if status else ("run.done", "INFO")
+    log(
+        severity,
+        event,
+        f"{len(outcomes)} slices, {failed} failed; {totals['flagged']} anomalies",
+        **totals,
+        exit=status,
+    )
+
+
+def _show(outcomes: list[Outcome], output: str, *, stderr: bool) -> None:
+    """The anomalies as a table, what was looked at, and where it was written."""
+    from job.report import table
+
+    to = console(stderr=stderr)
+    found = [a for o in outcomes for a in o.anomalies]
+    if found:
+        to.print(table(found, most=MOST))
+    if len(found) > MOST:
+        line(to, f"… and {len(found) - MOST} more, less severe: netanomaly report --output {output}")
+    for words in _words(_totals(outcomes)):
+        line(to, words)
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            line(to, f"failed: {outcome.slice.name}: {outcome.error}")
+    line(to, f"written to {output.rstrip('/')}/anomalies/")
+
+
+def _words(totals: dict[str, Any]) -> Iterator[str]:
+    """The run in numbers, as sentences."""
+    yield f"{totals['flagged']} anomalies in {totals['tested']:,} tested points of {totals['series']:,} series"
+    if totals["warming_up"]:
+        yield f"{totals['warming_up']} series are warming up: too young to be judged"
+    if totals["suppressed"]:
+        rules = ", ".join(f"{n} by {rule}" for rule, n in totals["suppressed"].items())
+        yield f"points held back as too small or too short to tell: {rules}"
+    yield "slices: " + (", ".join(f"{n} {status}" for status, n in totals["slices"].items() if n) or "none")

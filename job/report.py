@@ -1,0 +1,169 @@
+"""Read anomalies back from a folder or a bucket, and show them as a table, JSON, CSV or a DataFrame."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from job.anomaly import SCHEMA, Anomaly, band
+from job.errors import Failed
+from job.store import Store, open_store
+from job.units import clean, lasting, parse_time, quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+ROOT = "anomalies/"
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was found in the store: the anomalies in the order of time, and what could not be read and why."""
+
+    anomalies: tuple[Anomaly, ...]
+    problems: tuple[str, ...]
+
+
+def read(store: Store, since: datetime, until: datetime) -> Reading:
+    """The anomalies that touch `[since, until)`, each once.
+
+    An object that cannot be read, and a line that is no record, is named in `problems`; the rest is still read.
+
+    Raises:
+        NotAllowed: a permission is missing.
+        Failed: the store did not answer.
+    """
+    found: dict[str, Anomaly] = {}
+    problems: list[str] = []
+    for name in _names(store, since, until):
+        try:
+            there = store.get(name)
+        except Failed as error:
+            problems.append(str(error))
+            continue
+        for anomaly in _parsed(name, there.data if there else b"", problems):
+            if anomaly.start < until and anomaly.end > since:
+                found[anomaly.id] = anomaly
+    return Reading(tuple(sorted(found.values(), key=lambda a: (a.start, a.id))), tuple(problems))
+
+
+def _names(store: Store, since: datetime, until: datetime) -> Iterator[str]:
+    """The objects of the days that the time touches; an event may begin in the evening before its object's day."""
+    last = (until - timedelta(microseconds=1)).astimezone(UTC).date() + timedelta(days=1)
+    for name in store.names(ROOT):
+        day, _, _ = name.removeprefix(ROOT + "date=").partition("/")
+        try:
+            touched = since.astimezone(UTC).date() <= date.fromisoformat(day) <= last
+        except ValueError:
+            continue
+        if touched and name.endswith(".jsonl"):
+            yield name
+
+
+def _parsed(name: str, data: bytes, problems: list[str]) -> Iterator[Anomaly]:
+    for number, line in enumerate(data.splitlines(), start=1):
+        try:
+            anomaly = Anomaly.model_validate_json(line)
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in fault["loc"])
+            problems.append(f"{name} line {number} is no anomaly record: {where or 'the line'}: {fault['msg']}")
+        else:
+            if anomaly.schema_ > SCHEMA:
+                problems.append(f"{name} line {number} has schema {anomaly.schema_}; this program knows up to {SCHEMA}")
+            yield anomaly
+
+
+def frame(output: str, since: str | datetime | None = None, until: str | datetime | None = None) -> "pd.DataFrame":
+    """The anomalies of a folder or gs://BUCKET/PREFIX as a DataFrame, a row each.
+
+    `since` and `until` are times or dates (UTC); without them it is everything. Times are UTC timestamps, labels are
+    dicts, `resource` is spread over `resource_type` and `resource_labels`.
+
+    Raises:
+        ConfigError: `output` is no place.
+        NotAllowed: a permission is missing.
+        Failed: the store did not answer, or holds what cannot be read.
+        ValueError: a time is none.
+    """
+    import pandas as pd
+
+    reading = read(open_store(output), _time(since, EARLIEST), _time(until, LATEST))
+    if reading.problems:
+        raise Failed("; ".join(reading.problems))
+    columns = [f.alias or name for name, f in Anomaly.model_fields.items() if name != "resource"]
+    columns[6:6] = ["resource_type", "resource_labels"]
+    rows = [_row(anomaly) for anomaly in reading.anomalies]
+    table = pd.DataFrame(rows, columns=columns)
+    for column in ("start", "end", "peak"):
+        table[column] = pd.to_datetime(table[column], utc=True)
+    return table
+
+
+def _row(anomaly: Anomaly) -> dict[str, object]:
+    values = {f.alias or name: getattr(anomaly, name) for name, f in Anomaly.model_fields.items() if name != "resource"}
+    return {**values, "resource_type": anomaly.resource.type, "resource_labels": anomaly.resource.labels}
+
+
+def _time(given: str | datetime | None, otherwise: datetime) -> datetime:
+    if given is None:
+        return otherwise
+    return parse_time(given) if isinstance(given, str) else given
+
+
+def as_json(anomalies: Iterable[Anomaly]) -> str:
+    """One JSON array of the records."""
+    return json.dumps([json.loads(a.line()) for a in anomalies], ensure_ascii=False, indent=1) + "\n"
+
+
+def as_csv(anomalies: Iterable[Anomaly]) -> str:
+    """The records as CSV with a header; nested fields are JSON. No cell can be taken for a formula."""
+    names = [f.alias or name for name, f in Anomaly.model_fields.items()]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, names, lineterminator="\n")
+    writer.writeheader()
+    for anomaly in anomalies:
+        writer.writerow({name: _cell(value) for name, value in json.loads(anomaly.line()).items()})
+    return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
+        return "'" + value
+    return value
+
+
+def table(anomalies: Iterable[Anomaly], most: int = 0) -> "Table":
+    """The anomalies as a table for a terminal, the worst first; at most so many where `most` is given."""
+    from rich.table import Table
+    from rich.text import Text
+
+    ranked = sorted(anomalies, key=lambda a: (-a.severity, a.start, a.id))
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("severity", "since (UTC)", "lasted", "kind", "what", "where"):
+        shown.add_column(name, no_wrap=name != "where")
+    for name in ("observed", "expected", "deviations", "votes"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    for a in ranked[: most or None]:
+        observed = "no points" if a.observed is None else quantity(a.observed, a.unit)
+        lasted = lasting(a.end - a.start) + (" so far" if a.ongoing else "")
+        what = clean(a.metric.rsplit("/", 1)[-1].removesuffix("_count").replace("_", " "), 40)
+        severity = Text(f"{a.severity} {band(a.severity)}", style=_STYLES[band(a.severity)])
+        since = ("…" if a.continued else "") + f"{a.start:%m-%d %H:%M}"
+        votes = f"{len(a.votes)}/{a.detectors}"
+        words = (since, lasted, a.kind, what, clean(a.series, 60), observed, quantity(a.expected, a.unit))
+        shown.add_row(severity, *(Text(word) for word in (*words, f"{a.score:+.3g}", votes)))
+    return shown
+
+
+_STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "dim"}

@@ -1,0 +1,117 @@
+"""One task of one run: its slices, several queries side by side, and the record of what was done."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from threading import Event
+
+from job.anomaly import SCHEMA
+from job.plan import Slice
+from job.slices import Job, Outcome, attempt, summary
+from job.sources.recent import Recent
+from job.store import put_over
+from job.units import utc
+
+WORKERS = 4
+"""So many queries are read and scored side by side."""
+
+GRACE = 7.0
+"""Seconds that slices in hand may take after the request to stop; Cloud Run kills after 10."""
+
+
+class Stopped(BaseException):
+    """The task was asked to stop."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Which part of a run this process is, as Cloud Run tells it."""
+
+    execution: str
+    index: int = 0
+    count: int = 1
+    attempt: int = 0
+
+
+def run(
+    job: Job, slices: tuple[Slice, ...], task: Task, told: Callable[[Outcome], None] = lambda _: None
+) -> list[Outcome]:
+    """Do the slices, the days of one query after each other and several queries side by side.
+
+    One slice's failure is its own: it is logged and among the outcomes, and the others go on. When the thread is
+    interrupted by `Stopped`, slices that are not begun are left, and those in hand may end within the grace. The record
+    of the run is written in either case.
+
+    Raises:
+        NetanomalyError: the record of the run could not be written.
+    """
+    outcomes: list[Outcome] = []
+    stop = Event()
+
+    def work(pieces: tuple[Slice, ...]) -> None:
+        source = Recent(job.source)
+        for piece in pieces:
+            if stop.is_set():
+                return
+            outcome = attempt(job, source, piece)
+            outcomes.append(outcome)
+            told(outcome)
+
+    began = job.now
+    pool = ThreadPoolExecutor(WORKERS)
+    groups = [tuple(group) for _, group in groupby(slices, key=lambda piece: piece.query)]
+    status = "stopped"
+    futures: list[Future[None]] = []
+    try:
+        futures = [pool.submit(work, group) for group in groups]
+        wait(futures)
+        for future in futures:
+            future.result()
+        status = "failed" if any(o.status == "failed" for o in outcomes) else "done"
+    except Stopped:
+        stop.set()
+        job.log("WARNING", "run.stopping", "asked to stop; ending the slices in hand", slices=len(outcomes))
+        wait(futures, timeout=GRACE)
+        raise
+    finally:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        record(job, task, slices, sorted(outcomes, key=lambda o: (o.slice.query.name, o.slice.day)), status, began)
+    return sorted(outcomes, key=lambda o: o.slice.name)
+
+
+def record(
+    job: Job, task: Task, slices: tuple[Slice, ...], outcomes: list[Outcome], status: str, began: datetime
+) -> None:
+    """Write what this task did: `runs/date=<today>/<execution>/task-<index>.json`."""
+    from importlib.metadata import version
+
+    told = {
+        "schema": SCHEMA,
+        "status": status,
+        "execution": task.execution,
+        "task": task.index,
+        "tasks": task.count,
+        "attempt": task.attempt,
+        "version": version("netanomaly"),
+        "detectors": dict(job.versions),
+        "now": utc(began),
+        "settings": job.settings.model_dump(mode="json", by_alias=True),
+        "planned": len(slices),
+        "slices": [summary(outcome) for outcome in outcomes],
+    }
+    name = f"runs/date={began:%Y-%m-%d}/{task.execution}/task-{task.index}.json"
+    put_over(job.store, name, (json.dumps(told, ensure_ascii=False, indent=1) + "\n").encode())
+
+
+def exit_status(outcomes: list[Outcome]) -> int:
+    """0 all done; 1 some failed, or all for reasons that a retry may mend; else what all that failed agree on."""
+    failed = {o.exit_status for o in outcomes if o.status == "failed"}
+    if not failed:
+        return 0
+    if len(failed) == 1 and all(o.status == "failed" for o in outcomes):
+        return failed.pop()
+    return 1
