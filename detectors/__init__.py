@@ -4,7 +4,10 @@ This package knows numpy and scipy and nothing else: no Google Cloud, no files, 
 """
 
 from detectors.detector import Detector
+from detectors.ewma import Ewma
 from detectors.frame import Frame, Labels
 from detectors.scores import CAP, Scores
+from detectors.seasonal import Seasonal
+from detectors.zscore import ZScore
 
-__all__ = ["CAP", "Detector", "Frame", "Labels", "Scores"]
+__all__ = ["CAP", "Detector", "Ewma", "Frame", "Labels", "Scores", "Seasonal", "ZScore"]

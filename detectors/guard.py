@@ -63,6 +63,7 @@ class Guard:
             baseline.learn(j, taken)
             past.forgive(taken)
             self._adopt(j, past, baseline, expected[j], spread[j])
+        spread[np.isnan(expected)] = np.nan
         return expected, spread
 
     def _far(

@@ -65,7 +65,7 @@ class Moments:
         rows = past.values.shape[1]
         self.past = past
         self.count, self.first, self.second = np.zeros(rows), np.zeros(rows), np.zeros(rows)
-        self.centre = np.zeros(rows)
+        self.centre = _first(past.values)
 
     def at(self, column: int) -> tuple[Floats, Floats]:
         """The mean and the standard deviation of the window before `column`."""
@@ -155,6 +155,14 @@ class Medians:
         mean_off = _MEAN_AD * _down(np.nan_to_num(off)) / count
         centre[count < self.past.least] = np.nan
         self.centre[rows], self.spread[rows] = centre, np.where(spread > 0, spread, mean_off)
+
+
+def _first(values: Floats) -> Floats:
+    """The first point of each row, 0 where there is none."""
+    if not len(values):
+        return np.zeros(values.shape[1])
+    first: Floats = values[np.isnan(values).argmin(axis=0), np.arange(values.shape[1])]
+    return np.where(np.isnan(first), 0.0, first)
 
 
 def _down(values: Floats) -> Floats:

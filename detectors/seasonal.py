@@ -102,15 +102,17 @@ class _Season:
     `usual` is expected; `others` are what a second look may also take for it.
     """
 
-    def __init__(self, x: Floats, typical: Floats, day: int, hours: int) -> None:
+    def __init__(self, x: Floats, typical: Floats, odd: Bools, day: int, hours: int) -> None:
         first = max(0, day - 7 * _WEEKS)
         base = np.stack([median(typical[max(0, k - _CENTRED) : min(k + _CENTRED + 1, day)]) for k in range(first, day)])
         off = x[first:day] - base[:, None]
         self.base = base[-1]
         daily = median(off)
         weeks = off[(day - first) % 7 :: 7]  # day - 21, day - 14, day - 7
-        every = median(weeks) if len(weeks) else np.full_like(daily, np.nan)
         known = (~np.isnan(weeks)).sum(axis=0) == _WEEKS
+        alone = odd[first:day][(day - first) % 7 :: 7]
+        alone = alone & (alone.sum(axis=0) == 1)  # of three, one that was an incident is not what the day is like
+        every = median(np.where(alone, np.nan, weeks)) if len(weeks) else np.full_like(daily, np.nan)
         self.usual = daily + _smooth(np.where(known, every - daily, np.nan), hours)
         self.others = [self.usual, np.where(known, every, np.nan), *(np.where(known, np.nan, w) for w in weeks)]
 
@@ -123,16 +125,18 @@ def _forecast(settings: Seasonal, x: Floats) -> tuple[Floats, Floats]:
     typical = np.where((~np.isnan(x)).sum(axis=1) * 2 >= slots, median(x, axis=1), np.nan)
     levels = _Levels(days, hours, rows, settings.adopt)
     errors = _Errors(days, hours, rows, settings.guard)
+    odd = np.zeros(x.shape, dtype=np.bool_)
     hourly = median(x.reshape(days, hours, -1, rows), axis=2)
     look = _Look(x, hourly, levels, errors, round(settings.tolerance / (_DAY / slots)))
     for day in range(1, days):
-        season = _Season(x, typical, day, hours)
+        season = _Season(x, typical, odd, day, hours)
         levels.put(day, median((x[day] - season.usual).reshape(hours, -1, rows), axis=1), season.base)
         centre = season.usual + np.repeat(levels.level[day], slots // hours, axis=0)
         usual = np.repeat(errors.spread(day), slots // hours, axis=0)
         errors.put_away(day, x[day] - centre, usual)
         look.again(day, season, centre, usual)
-        errors.put(day, x[day] - centre, usual)
+        odd[day] = np.abs(x[day] - centre) > settings.guard * usual
+        errors.put(day, x[day] - centre, odd[day])
         expected[day], spread[day] = centre, usual
     return expected, spread
 
@@ -195,10 +199,10 @@ class _Errors:
         answer: Bools = total >= _LONG_AWAY * self.hours
         return answer
 
-    def put(self, day: int, error: Floats, usual: Floats) -> None:
-        """Learn a day's errors."""
-        near = ~(np.abs(error) > self.guard * usual)
-        for kind, taken in enumerate((near & ~np.isnan(error), ~np.isnan(error))):
+    def put(self, day: int, error: Floats, odd: Bools) -> None:
+        """Learn a day's errors, the odd ones apart."""
+        there = ~np.isnan(error)
+        for kind, taken in enumerate((there & ~odd, there)):
             square = np.where(taken, error * error, 0.0).reshape(self.hours, -1, error.shape[1])
             self.squares[kind, day] = square.sum(axis=1)
             self.counts[kind, day] = taken.reshape(square.shape).sum(axis=1)
@@ -231,8 +235,11 @@ class _Look:
         far[np.isnan(far)] = np.inf
         best = far.argmin(axis=0)[None]
         better = np.take_along_axis(far, best, axis=0)[0] < off[slot, row]
-        nearest = np.take_along_axis(ways, best, axis=0)[0]
-        centre[slot[better], row[better]] = nearest[better]
+        slot, row = slot[better], row[better]
+        usual, off = usual[slot, row], off[slot, row]
+        part = np.clip(np.where(usual > 0, (off - _SUSPECT * usual) / usual, 1.0), 0.0, 1.0)
+        nearest = np.take_along_axis(ways, best, axis=0)[0][better]
+        centre[slot, row] += part * (nearest - centre[slot, row])
 
 
 def _around(hourly: Floats, around: int) -> Floats:
@@ -242,10 +249,12 @@ def _around(hourly: Floats, around: int) -> Floats:
 
 
 def _smooth(off: Floats, hours: int) -> Floats:
-    """The hourly medians of a day (slot, series), joined by straight lines; 0 where nothing is known."""
+    """The hourly medians of a day (slot, series), weighted 1-2-1 and joined by lines; 0 where nothing is known."""
     slots, rows = off.shape
     knots = median(off.reshape(hours, -1, rows), axis=1)
     knots[np.isnan(knots)] = 0.0
+    ends = np.concatenate([knots[:1], knots, knots[-1:]])
+    knots = (ends[:-2] + 2 * knots + ends[2:]) / 4
     place = np.clip((np.arange(slots) + 0.5) * hours / slots - 0.5, 0, hours - 1)
     low = np.minimum(place.astype(np.intp), max(0, hours - 2))
     part = (place - low)[:, None]

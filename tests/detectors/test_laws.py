@@ -1,0 +1,145 @@
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from detectors import Detector, Frame, Scores
+from detectors.detector import available, load
+from detectors.laws import LAWS, Law, check, verify
+from detectors.scores import score
+from detectors.zscore import ZScore
+
+BY_NAME = {law.name: law for law in LAWS}
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
+@pytest.mark.parametrize("name", available())
+def test_a_registered_detector_obeys(name: str, law: Law) -> None:
+    law.check(load(name)())
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
+def test_the_robust_zscore_obeys(law: Law) -> None:
+    law.check(ZScore(robust=True))
+
+
+Spoil = Callable[[Frame, Scores], Scores]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A z-score with a planted bug: settings of its own, and a way to spoil what comes out."""
+
+    sound: Detector = field(default_factory=ZScore)
+    spoil: Spoil = lambda _, scores: scores
+
+    @property
+    def history(self) -> timedelta:
+        return self.sound.history
+
+    def __call__(self, frame: Frame) -> Scores:
+        return self.spoil(frame, self.sound(frame))
+
+
+@dataclass(frozen=True)
+class Short:
+    """Claims that it needs less past than it does."""
+
+    history: timedelta = timedelta(hours=6)
+
+    def __call__(self, frame: Frame) -> Scores:
+        return ZScore()(frame)
+
+
+def peers(_: Frame, scores: Scores) -> Scores:
+    return Scores(scores.expected, scores.spread, scores.score - np.nan_to_num(scores.score.mean(axis=0)))
+
+
+def looks_ahead(frame: Frame, scores: Scores) -> Scores:
+    return Scores(scores.expected, scores.spread, scores.score - frame.values.shape[1] * 1e-15)
+
+
+def absolute_floor(frame: Frame, scores: Scores) -> Scores:
+    return score(frame.values, scores.expected, scores.spread + 1e-3)
+
+
+def single_precision(frame: Frame, scores: Scores) -> Scores:
+    return score(frame.values, scores.expected.astype(np.float32).astype(float), scores.spread)
+
+
+def fills_gaps(_: Frame, scores: Scores) -> Scores:
+    return Scores(scores.expected, scores.spread, np.nan_to_num(scores.score))
+
+
+def writes_into_its_input(frame: Frame, scores: Scores) -> Scores:
+    if frame.values.base is not None and frame.values.size:
+        frame.values.base[..., 0] = 0.0
+    return scores
+
+
+def unguarded(frame: Frame, scores: Scores) -> Scores:
+    with np.errstate(all="ignore"):
+        return Scores(scores.expected, scores.spread, (frame.values - scores.expected) / scores.spread)
+
+
+def silent(_: Frame, scores: Scores) -> Scores:
+    return Scores(scores.expected, scores.spread, scores.score * 0.0)
+
+
+def nervous(_: Frame, scores: Scores) -> Scores:
+    return Scores(scores.expected, scores.spread / 2, np.clip(scores.score * 2, -1000, 1000))
+
+
+def echoes(frame: Frame, scores: Scores) -> Scores:
+    steps = timedelta(days=1) // frame.step
+    late = scores.score.copy()
+    late[:, steps:] -= np.nan_to_num(np.where(np.abs(scores.score) > 9, scores.score, 0.0))[:, : -steps or None]
+    return Scores(scores.expected, scores.spread, late)
+
+
+@pytest.mark.parametrize(
+    ("name", "detector"),
+    [
+        ("rows are independent", Broken(spoil=peers)),
+        ("the future changes nothing", Broken(spoil=looks_ahead)),
+        ("history suffices", Short()),
+        ("units do not matter", Broken(spoil=absolute_floor)),
+        ("units do not matter", Broken(spoil=single_precision)),
+        ("a missing point is nothing", Broken(spoil=fills_gaps)),
+        ("a missing point is nothing", Broken(spoil=writes_into_its_input)),
+        ("a flat line is quiet", Broken(spoil=unguarded)),
+        ("a flat line is quiet", Broken(spoil=silent)),
+        ("a score is in deviations", Broken(spoil=nervous)),
+        ("a score is in deviations", Broken(spoil=silent)),
+        ("an incident stays what it was", Broken(spoil=echoes)),
+        ("an incident stays what it was", Broken(ZScore(guard=1e9))),
+    ],
+)
+def test_a_planted_bug_is_caught(name: str, detector: Detector) -> None:
+    with pytest.raises(AssertionError):
+        BY_NAME[name].check(detector)
+
+
+def test_every_law_has_a_planted_bug() -> None:
+    marks = test_a_planted_bug_is_caught.pytestmark  # type: ignore[attr-defined]  # pytest puts it there
+    assert {name for name, _ in marks[0].args[1]} == set(BY_NAME)
+
+
+def test_a_detector_of_peers_is_exempt_from_the_first_law() -> None:
+    @dataclass(frozen=True)
+    class Peers(Broken):
+        peers: bool = True
+
+    BY_NAME["rows are independent"].check(Peers(spoil=peers))
+
+
+def test_check_names_what_is_broken_and_verify_raises_it() -> None:
+    broken = Broken(spoil=fills_gaps)
+    assert any(
+        line.startswith("a missing point is nothing: a missing point has a score (first at") for line in check(broken)
+    )
+    with pytest.raises(AssertionError, match="a missing point has a score"):
+        verify(broken)
+    assert check(ZScore()) == []
