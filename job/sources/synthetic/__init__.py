@@ -95,8 +95,7 @@ class Synthetic:
         days = range((start - _EPOCH) // _DAY, -((_EPOCH - end) // _DAY))
         first = (start - _EPOCH - days.start * _DAY) // query.step
         wanted = slice(first, first + (end - start) // query.step)
-        rows = list(self._rows(query, days, wanted)) if end > start else []
-        labels, values = grouped(rows, query, wanted.stop - wanted.start)
+        labels, values = grouped(self._rows(query, days, wanted), query, wanted.stop - wanted.start)
         return Frame(values, start, query.step, labels)
 
     def _rows(self, query: Query, days: range, wanted: slice) -> Iterator[tuple[Labels, NDArray[np.float64]]]:

@@ -81,7 +81,16 @@ DATABASE = Role(
 )
 BATCH = Role("batch", "vm", 900e3, 0.4, 1100, 420, floor=0.04, weekend=0.8, width=1.2, jobs=(Job(None, 10, 1.5),))
 BACKUP = Role(
-    "backup", "vm", 20e6, 0.02, 1400, 66, floor=0.002, top=13, weekend=1.0, width=0.4, jobs=(Job(1.0, 110, 4.0),)
+    "backup",
+    "vm",
+    20e6,
+    0.02,
+    1400,
+    66,
+    floor=0.002,
+    peak=0.006,
+    weekend=1.0,
+    jobs=(Job(1.0, 110, 1.0),),
 )
 BASTION = Role(
     "bastion",

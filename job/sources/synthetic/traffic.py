@@ -5,7 +5,7 @@
 Everything but the noise from one point to the next is the same at every step.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +36,9 @@ def rates(fleet: Fleet, member: Member, quantity: str, days: range, minutes: int
     happening = events(fleet, member, days) if incidents else []
     usual = levels(member)
     touched = [(event, touch[quantity]) for event in happening if quantity in (touch := effects(event, usual))]
-    present = _present(fleet, member, days, minutes, happening)
     if quantity.startswith("dropped"):
-        values = _drops(fleet, member, quantity, days, minutes, touched)
-        return np.where(present == 1, values, np.nan)
+        return _drops(fleet, member, quantity, days, minutes, touched)
+    present = _present(fleet, member, days, minutes, [event.span for event in happening if event.kind == "absence"])
     activity = _activity(fleet, member, days, minutes)
     values = usual[quantity] * activity
     for event, effect in touched:
@@ -116,7 +115,10 @@ def _noise(fleet: Fleet, member: Member, quantity: str, days: range, minutes: in
 def _drops(
     fleet: Fleet, member: Member, quantity: str, days: range, minutes: int, touched: list[tuple[Event, Effect]]
 ) -> Values:
-    """Rates of a counter that mostly has no point: a few packets now and then, and what incidents add."""
+    """Rates of a counter that mostly has no point: a few packets now and then, and what incidents add.
+
+    It is the network that counts them, also while a machine is silent.
+    """
     stream = "refused" if quantity in ("dropped_bytes", "dropped_packets") else quantity
     draws = uniform(bits(fleet.seed, stream, member.series, days, DAY // minutes)).ravel()
     chance = 1 - (1 - member.role.drops) ** minutes
@@ -125,7 +127,8 @@ def _drops(
     for event, effect in touched:
         where, share = _cover(event.span, days, minutes)
         values[where] = np.nan_to_num(values[where]) + effect.more * share
-    return _whole(values, minutes)
+    there = (values > 0) & (_present(fleet, member, days, minutes) == 1)
+    return np.where(there, _whole(values, minutes), np.nan)
 
 
 def _disturb(values: Values, event: Event, effect: Effect, days: range, minutes: int) -> None:
@@ -138,7 +141,7 @@ def _disturb(values: Values, event: Event, effect: Effect, days: range, minutes:
     values[where] += effect.more * share
 
 
-def _present(fleet: Fleet, member: Member, days: range, minutes: int, happening: list[Event]) -> Values:
+def _present(fleet: Fleet, member: Member, days: range, minutes: int, absences: Iterable[range] = ()) -> Values:
     """Which part of each period has points: 0 in a gap, in an absence, and before and after a resource's life.
 
     A gap hides only the periods that it covers wholly; a resource that comes, goes or falls silent within a period
@@ -149,10 +152,9 @@ def _present(fleet: Fleet, member: Member, days: range, minutes: int, happening:
     for span in _gaps(fleet, member, days):
         where, share = _cover(span, days, minutes)
         present[where] *= share < 1
-    for event in happening:
-        if event.kind == "absence":
-            where, share = _cover(event.span, days, minutes)
-            present[where] *= 1 - share
+    for span in absences:
+        where, share = _cover(span, days, minutes)
+        present[where] *= 1 - share
     where, share = _cover(member.life, days, minutes)
     alive = np.zeros_like(present)
     alive[where] = share
