@@ -1,0 +1,68 @@
+"""What Cloud Monitoring says of a metric, and what follows from it for reading."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from job.errors import ConfigError
+from job.query import Query
+from job.sources import Descriptor
+
+_KINDS = {1: "GAUGE", 2: "DELTA", 3: "CUMULATIVE"}
+_VALUES = {1: "BOOL", 2: "INT64", 3: "DOUBLE", 4: "STRING", 5: "DISTRIBUTION", 6: "MONEY"}
+_MINUTE = 60
+_SAMPLE = timedelta(minutes=1)
+_SETTLE = timedelta(minutes=4)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A metric's kind (GAUGE, DELTA, CUMULATIVE), value type, unit and delays."""
+
+    kind: str
+    value: str
+    unit: str
+    sample: timedelta
+    settle: timedelta
+
+
+def facts(message: Any) -> Facts:
+    """The facts of a raw `MetricDescriptor` message.
+
+    Raises:
+        ConfigError: the metric has no numbers that could be scored.
+    """
+    kind, value = _KINDS.get(message.metric_kind, "?"), _VALUES.get(message.value_type, "?")
+    if kind == "?" or value not in {"BOOL", "INT64", "DOUBLE"} or (value == "BOOL" and kind != "GAUGE"):
+        raise ConfigError(
+            f"{message.type} is a {kind} of {value}; only numbers, and gauges of true and false, can be scored"
+        )
+    metadata = message.metadata
+    sample = metadata.sample_period.ToTimedelta() or _SAMPLE
+    known = metadata.HasField("ingest_delay")
+    settle = sample + metadata.ingest_delay.ToTimedelta() if known else max(_SETTLE, 2 * sample)
+    return Facts(kind, value, message.unit, sample, settle)
+
+
+def descriptor(found: Facts, query: Query) -> Descriptor:
+    """What the frames of this query are in, and when they are settled."""
+    unit = _counted(found.unit, query.noun)
+    return Descriptor(unit if found.kind == "GAUGE" else f"{unit}/s", found.settle)
+
+
+def _counted(unit: str, noun: str) -> str:
+    """The unit, by its noun where all it says is that something is counted: `1`, `{packet}`."""
+    if unit.startswith("{") and unit.endswith("}"):
+        word = unit[1:-1]
+        return noun or (word if word.endswith("s") else f"{word}s")
+    return (noun or "1") if unit in {"", "1"} else unit
+
+
+def period(query: Query, sample: timedelta, least: timedelta) -> int:
+    """The alignment period in seconds: whole steps and whole minutes, no shorter than the sample period or `least`."""
+    step = int(query.step.total_seconds())
+    wanted = max(_MINUTE, sample.total_seconds(), least.total_seconds())
+    length = -(-int(wanted) // step) * step
+    while length % _MINUTE:
+        length += step
+    return length

@@ -1,0 +1,186 @@
+"""From points stamped at the end of their period to columns that begin at theirs."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from job.sources.monitoring.decode import Key, Points
+
+_REGULAR = 8
+"""So many points must agree before their spacing is believed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Series x columns, a key for each row."""
+
+    keys: tuple[Key, ...]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Columns of `step` seconds over `[start, end)`, both seconds of the epoch."""
+
+    start: int
+    end: int
+    step: int
+
+    @property
+    def columns(self) -> int:
+        """How many columns there are."""
+        return max(0, (self.end - self.start) // self.step)
+
+
+def aligned(points: Iterable[Points], window: Window, period: int, *, rate: bool) -> Block:
+    """Place points that the server aligned to periods of `period` seconds, a multiple of the step.
+
+    A point belongs to the period that ends at or after its stamp. Of two points in one period the one read last wins.
+    With `rate` a sum becomes a rate per second. A point gives its value to every column that it covers, and a series
+    whose points come regularly at a multiple of the period covers that multiple.
+    """
+    start = window.start // period * period
+    slots = -(-(window.end - start) // period)
+    keys, rows, ends, values = _stacked(list(points))
+    slot = np.ceil((ends - start) / period).astype(np.int64) - 1
+    inside = (slot >= 0) & (slot < slots)
+    coarse = np.full((len(keys), slots), np.nan)
+    coarse[rows[inside], slot[inside]] = values[inside]
+    coarse[np.isinf(coarse)] = np.nan
+    if rate:
+        coarse /= period
+    _spread(coarse, rate=rate)
+    fine = np.repeat(coarse, period // window.step, axis=1)
+    skipped = (window.start - start) // window.step
+    return Block(keys, fine[:, skipped : skipped + window.columns])
+
+
+def _stacked(
+    points: Sequence[Points],
+) -> tuple[tuple[Key, ...], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """All points in one array, with the row of each; a series that came in pieces has one row."""
+    place: dict[Key, int] = {}
+    row = [place.setdefault(piece.key, len(place)) for piece in points]
+    rows = np.repeat(np.array(row, dtype=np.int64), [len(piece.ends) for piece in points])
+    ends = np.concatenate([piece.ends for piece in points]) if points else np.zeros(0)
+    values = np.concatenate([piece.values.astype(np.float64) for piece in points]) if points else np.zeros(0)
+    return tuple(place), rows, ends, values
+
+
+def _spread(coarse: NDArray[np.float64], *, rate: bool) -> None:
+    """Fill, in place, the rows whose points come only every so many periods."""
+    there = ~np.isnan(coarse)
+    # A row with two neighbours has the spacing of the grid; nearly all do, and are done here.
+    alone = ~(there[:, 1:] & there[:, :-1]).any(axis=1) & (there.sum(axis=1) >= _REGULAR)
+    for row in np.flatnonzero(alone):
+        slots = np.flatnonzero(there[row])
+        gap = int(np.gcd.reduce(np.diff(slots)))
+        if gap > 1 and len(slots) * gap * 4 >= (slots[-1] - slots[0]) * 3:
+            for back in range(1, gap):
+                before = slots[slots >= back]
+                coarse[row, before - back] = coarse[row, before] / (gap if rate else 1)
+            if rate:
+                coarse[row, slots] /= gap
+
+
+def counted(points: Iterable[Points], window: Window, sample: int) -> Block:
+    """Turn counts that only grow into rates per second.
+
+    The growth from one point to the next, of one start, is spread over the time between them; a new start counts from
+    zero at that start. Where two points lie further apart than the series' points usually do (or than `sample`), there
+    is no value in between. A column has a value when at least half of it is covered.
+    """
+    pieces: dict[Key, list[Points]] = {}
+    for piece in points:
+        pieces.setdefault(piece.key, []).append(piece)
+    values = np.full((len(pieces), window.columns), np.nan)
+    for row, group in enumerate(pieces.values()):
+        values[row] = _rates(*_growth(group, sample), window)
+    return Block(tuple(pieces), values)
+
+
+def _growth(
+    group: Sequence[Points], sample: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The spans of one series in which its count is known to have grown, and by how much."""
+    starts = np.concatenate([piece.ends if piece.starts is None else piece.starts for piece in group])
+    ends = np.concatenate([piece.ends for piece in group])
+    values = np.concatenate([piece.values for piece in group])
+    finite = np.isfinite(values)
+    order = np.flatnonzero(finite)[np.argsort(ends[finite], kind="stable")]
+    last = np.append(np.diff(ends[order]) > 0, True)[: len(order)]
+    starts, ends, values = starts[order][last], ends[order][last], values[order][last]
+    gaps = np.diff(ends)
+    usual = max(float(sample), float(np.median(gaps))) if len(gaps) >= _REGULAR else float(sample)
+    same = starts[1:] == starts[:-1]
+    begin = np.where(same, ends[:-1], np.maximum(starts[1:], ends[:-1]))
+    grown = np.where(same, np.diff(values), values[1:]).astype(np.float64)
+    known = (ends[1:] - begin <= 1.5 * usual) & (ends[1:] > begin) & (grown >= 0)
+    return begin[known], ends[1:][known], grown[known]
+
+
+def _rates(
+    begin: NDArray[np.float64], end: NDArray[np.float64], grown: NDArray[np.float64], window: Window
+) -> NDArray[np.float64]:
+    """Share each span's growth among the columns it covers.
+
+    Each share is computed on its own, so that a longer read gives the same bits.
+    """
+    first = np.floor((begin - window.start) / window.step).astype(np.int64)
+    stop = np.ceil((end - window.start) / window.step).astype(np.int64)
+    counts = stop - first
+    span = np.repeat(np.arange(len(first)), counts)
+    column = np.arange(len(span)) - np.repeat(np.cumsum(counts) - counts, counts) + first[span]
+    inside = (column >= 0) & (column < window.columns)
+    span, column = span[inside], column[inside]
+    left = window.start + column * window.step
+    overlap = np.minimum(end[span], left + window.step) - np.maximum(begin[span], left)
+    covered = np.bincount(column, overlap, window.columns)
+    total = np.bincount(column, grown[span] * (overlap / (end - begin)[span]), window.columns)
+    enough = covered * 2 >= window.step
+    rates = np.full(window.columns, np.nan)
+    np.divide(total, covered, out=rates, where=enough)
+    return rates
+
+
+_FOLDS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "sum": lambda rows: np.add.reduce(np.where(np.isnan(rows), 0.0, rows)),
+    "mean": lambda rows: (
+        np.add.reduce(np.where(np.isnan(rows), 0.0, rows)) / np.maximum((~np.isnan(rows)).sum(axis=0), 1)
+    ),
+    "min": np.fmin.reduce,
+    "max": np.fmax.reduce,
+}
+REDUCERS = tuple(_FOLDS)
+
+
+def grouped(block: Block, group_by: Sequence[str], reducer: str) -> Block:
+    """One row a group, as the server would reduce: of the points that there are; a column without any stays a gap."""
+    groups: dict[Key, list[int]] = {}
+    for row in sorted(range(len(block.keys)), key=lambda row: block.keys[row]):
+        groups.setdefault(group(block.keys[row], group_by), []).append(row)
+    values = np.full((len(groups), block.values.shape[1]), np.nan)
+    for place, rows in enumerate(groups.values()):
+        members = block.values[rows]
+        values[place] = np.where(np.isnan(members).all(axis=0), np.nan, _FOLDS[reducer](members))
+    return Block(tuple(groups), values)
+
+
+def group(key: Key, group_by: Sequence[str]) -> Key:
+    """The part of a key that its group keeps; the type of resource always is."""
+    kept = {"resource.type", *group_by}
+    return tuple(item for item in key if item[0] in kept)
+
+
+def joined(blocks: Sequence[tuple[int, Block]], columns: int) -> Block:
+    """Blocks side by side, each at its first column; rows sorted by key, those without any point left out."""
+    keys = sorted({key for _, block in blocks for key in block.keys})
+    place = {key: row for row, key in enumerate(keys)}
+    values = np.full((len(keys), columns), np.nan)
+    for first, block in blocks:
+        rows = [place[key] for key in block.keys]
+        values[rows, first : first + block.values.shape[1]] = block.values
+    alive = np.flatnonzero(~np.isnan(values).all(axis=1))
+    return Block(tuple(keys[row] for row in alive), values if len(alive) == len(keys) else values[alive])

@@ -1,0 +1,284 @@
+"""Cloud Monitoring as a source: what to ask, page by page, and the frame that the answers make."""
+
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from detectors import Frame
+from job.errors import ConfigError
+from job.presets import Spec, expand, slug
+from job.query import Query, both, equals, part_filter
+from job.sources import Descriptor
+from job.sources.monitoring import grid
+from job.sources.monitoring.client import Incomplete, Line, Patience, connect
+from job.sources.monitoring.decode import Points, decode, key
+from job.sources.monitoring.facts import Facts, descriptor, facts, period
+
+COARSE = timedelta(minutes=10)
+COARSE_AFTER = timedelta(days=41)
+"""Past six weeks only 10-minute points are kept; a day early, since when they are thinned is not promised."""
+
+_LIST = "monitoring.timeSeries.list"
+_DESCRIBE = "monitoring.metricDescriptors.get"
+_LABEL = re.compile(r"(resource|metric)\.labels?\.(\w+)|metadata\.(?:user|system)_labels\.[\w./-]+", re.ASCII)
+_ZERO = datetime.fromtimestamp(0, UTC)
+
+
+class Monitoring:
+    """Reads the metrics of projects, or of the metrics scopes that they are, over Cloud Monitoring's API.
+
+    `now` tells which points are past full resolution. `filter` narrows every metric and `group_by` replaces the
+    presets' groups. `parts` is how many parts a metric that can be split is read in. No project stands for that of the
+    credentials. `calls` are in flight at once, whichever threads ask.
+    """
+
+    def __init__(
+        self,
+        projects: tuple[str, ...],
+        step: timedelta,
+        *,
+        now: datetime,
+        endpoint: str = "",
+        client: Any = None,
+        filter: str = "",  # noqa: A002 - the setting's name
+        group_by: tuple[str, ...] = (),
+        parts: int = 1,
+        calls: int = 8,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
+    ) -> None:
+        self._projects = projects
+        self._step = step
+        self._now = now
+        self._endpoint = endpoint
+        self._filter = both(filter)
+        self._group_by = tuple(_label(name) for name in group_by)
+        self._parts = parts
+        self._line = Line(calls, patience)
+        self._connected: tuple[Any, str] | None = (client, "") if client is not None else None
+        self._connecting = threading.Lock()
+        self._facts: dict[tuple[str, str], Facts] = {}
+        self._learning: dict[tuple[str, str], threading.Lock] = {}
+
+    def metrics(self, names: tuple[str, ...]) -> tuple[Query, ...]:
+        """The queries that presets and metric types stand for, in every project.
+
+        Raises:
+            ConfigError: a name is neither, or no project is given and the credentials name none.
+        """
+        specs = expand(names)
+        return tuple(self._query(project, spec) for project in self._scopes() for spec in specs)
+
+    def describe(self, query: Query) -> Descriptor:
+        """The unit and delay that the metric's descriptor gives, asked for once."""
+        return descriptor(self._learn(query.project, query.metric), query)
+
+    def count(self, query: Query, start: datetime, end: datetime) -> int:
+        """How many rows `read` would at most return."""
+        known = self._learn(query.project, query.metric)
+        window = _window(query, start, end)
+        length = period(query, known.sample, timedelta(0))
+        span = -(-(window.end - window.start) // length) * length
+        request = _request(query, known, window.end - span, window.end, length)
+        request.view = 1
+        found = {key(series) for page in self._pages(query, request) for series in page.time_series}
+        if known.kind == "CUMULATIVE" and query.group_by:
+            found = {grid.group(one, query.group_by) for one in found}
+        return len(found)
+
+    def read(self, query: Query, start: datetime, end: datetime) -> Frame:
+        """The query's series over `[start, end)`; see `Source.read`.
+
+        A sum over a period becomes a rate per second. Where the metric's points are further apart than the step, each
+        gives its value to every column that it covers.
+        """
+        known = self._learn(query.project, query.metric)
+        window = _window(query, start, end)
+        _check_reducer(query, known)
+        blocks = [
+            (
+                (first - window.start) // window.step,
+                self._block(query, known, grid.Window(first, stop, window.step), least),
+            )
+            for first, stop, least in self._stretches(query, known, window)
+        ]
+        block = grid.joined(blocks, window.columns)
+        return Frame(block.values, start, query.step, tuple(dict(one) for one in block.keys))
+
+    def now(self, now: datetime) -> datetime:
+        """The clock's present."""
+        return now
+
+    def check(self, project: str) -> None:
+        """Prove that metrics can be described and series read in a project.
+
+        Raises:
+            NotAllowed: naming the permission that is missing.
+        """
+        probe = replace(self._query(project, expand()[0]), filter="", parts=1)
+        known = self._learn(project, probe.metric, fresh=True)
+        end = int(self._now.timestamp()) // 3600 * 3600
+        request = _request(probe, known, end - 3600, end, 3600)
+        request.view, request.page_size = 1, 1
+        self._page(probe, request)
+
+    def _scopes(self) -> tuple[str, ...]:
+        projects = self._projects or ((self._connection()[1],) if self._connection()[1] else ())
+        if not projects:
+            raise ConfigError("no project: the credentials name none; say which one with --project")
+        for project in projects:
+            if not re.fullmatch(r"[a-z0-9.:-]{1,100}", project):
+                raise ConfigError(f"{project!r} is not the ID or number of a project")
+        return tuple(dict.fromkeys(projects))
+
+    def _query(self, project: str, spec: Spec) -> Query:
+        group_by = self._group_by or spec.group_by
+        split_by = spec.split_by if spec.split_by in group_by or not group_by else group_by[-1]
+        resource = equals("resource.type", spec.resource) if spec.resource else ""
+        return Query(
+            spec.type,
+            project,
+            self._step,
+            name=slug(spec.type),
+            filter=both(resource, self._filter),
+            group_by=group_by,
+            reducer=spec.reducer,
+            noun=spec.noun,
+            missing=spec.missing,
+            split_by=split_by,
+            parts=self._parts if split_by else 1,
+        )
+
+    def _connection(self) -> tuple[Any, str]:
+        with self._connecting:
+            if self._connected is None:
+                self._connected = connect(self._endpoint)
+            return self._connected
+
+    def _learn(self, project: str, metric: str, *, fresh: bool = False) -> Facts:
+        place = (project, metric)
+        with self._connecting:
+            lock = self._learning.setdefault(place, threading.Lock())
+        with lock:
+            if fresh or place not in self._facts:
+                self._facts[place] = self._ask(project, metric)
+            return self._facts[place]
+
+    def _ask(self, project: str, metric: str) -> Facts:
+        from google.api import metric_pb2
+
+        client = self._connection()[0]
+        name = f"projects/{project}/metricDescriptors/{metric}"
+
+        def ask(seconds: float) -> metric_pb2.MetricDescriptor:
+            found: metric_pb2.MetricDescriptor = client.get_metric_descriptor(name=name, retry=None, timeout=seconds)
+            return found
+
+        return facts(self._line.call(f"the metric {metric}", project, _DESCRIBE, ask))
+
+    def _stretches(self, query: Query, known: Facts, window: grid.Window) -> Iterator[tuple[int, int, timedelta]]:
+        """The window in two where it reaches past full resolution, each with the least period to ask for."""
+        length = period(query, known.sample, COARSE)
+        limit = int((self._now - COARSE_AFTER).timestamp()) // length * length
+        if window.start < limit:
+            yield window.start, min(limit, window.end), COARSE
+        if limit < window.end:
+            yield max(window.start, limit), window.end, timedelta(0)
+
+    def _block(self, query: Query, known: Facts, window: grid.Window, least: timedelta) -> grid.Block:
+        if known.kind == "CUMULATIVE":
+            return self._counter(query, max(known.sample, least), known, window)
+        length = period(query, known.sample, least)
+        first, last = window.start // length * length, -(-window.end // length) * length
+        # A period that is not over, or not settled, would be read too low.
+        if last > window.end and last > (self._now - known.settle).timestamp():
+            last -= length
+        if first >= last:
+            return grid.Block((), np.zeros((0, window.columns)))
+        points = self._points(query, _request(query, known, first, last, length))
+        return grid.aligned(points, window, length, rate=known.kind == "DELTA")
+
+    def _counter(self, query: Query, sample: timedelta, known: Facts, window: grid.Window) -> grid.Block:
+        """Counts read raw: from a little earlier, for the first has a predecessor there, to one sample later."""
+        seconds = int(sample.total_seconds())
+        request = _request(query, known, window.start - 3 * seconds, window.end + seconds, 0)
+        block = grid.counted(self._points(query, request, starts=True), window, seconds)
+        return grid.grouped(block, query.group_by, query.reducer) if query.group_by else block
+
+    def _points(self, query: Query, request: Any, *, starts: bool = False) -> Iterator[Points]:
+        for page in self._pages(query, request):
+            yield from decode(page, starts=starts)
+
+    def _pages(self, query: Query, request: Any) -> Iterator[Any]:
+        # Not in several stretches of time at once: each would be billed for every series again.
+        while True:
+            page = self._page(query, request)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def _page(self, query: Query, request: Any) -> Any:
+        from google.cloud.monitoring_v3 import ListTimeSeriesResponse
+
+        client = self._connection()[0]
+
+        def ask(seconds: float) -> Any:
+            pager = client.list_time_series(request=request, retry=None, timeout=seconds)
+            page = ListTimeSeriesResponse.pb(next(iter(pager.pages)))
+            if page.execution_errors:
+                raise Incomplete("; ".join(error.message or f"code {error.code}" for error in page.execution_errors))
+            return page
+
+        return self._line.call(query.metric, query.project, _LIST, ask)
+
+
+def _label(name: str) -> str:
+    found = _LABEL.fullmatch(name)
+    if not found:
+        raise ConfigError(
+            f"{name!r} is not a label to group by; write it as resource.labels.zone, metric.labels.instance_name "
+            "or metadata.user_labels.env"
+        )
+    return f"{found[1]}.labels.{found[2]}" if found[1] else name
+
+
+def _window(query: Query, start: datetime, end: datetime) -> grid.Window:
+    if start.tzinfo is None or end.tzinfo is None:
+        raise ConfigError(f"{start} to {end} lacks a time zone; times are in UTC")
+    if (start - _ZERO) % query.step or (end - _ZERO) % query.step or start >= end or query.step % timedelta(seconds=1):
+        raise ConfigError(f"{start} to {end} is not a stretch of whole steps of {query.step}")
+    return grid.Window(int(start.timestamp()), int(end.timestamp()), int(query.step.total_seconds()))
+
+
+def _check_reducer(query: Query, known: Facts) -> None:
+    if query.reducer not in grid.REDUCERS:
+        raise ConfigError(f"no reducer {query.reducer!r}; there are: {', '.join(grid.REDUCERS)}")
+    if known.kind == "CUMULATIVE" and any(label.startswith("metadata.") for label in query.group_by):
+        raise ConfigError(f"{query.metric} is cumulative and cannot be grouped by metadata; group it by its own labels")
+
+
+def _request(query: Query, known: Facts, start: int, end: int, length: int) -> Any:
+    """The raw request for points stamped in `(start, end]`."""
+    from google.cloud import monitoring_v3
+
+    aggregation = monitoring_v3.Aggregation
+    request = monitoring_v3.ListTimeSeriesRequest.pb(monitoring_v3.ListTimeSeriesRequest())
+    request.name = f"projects/{query.project}"
+    request.filter = both(equals("metric.type", query.metric), query.filter, part_filter(query))
+    request.interval.start_time.seconds = start
+    request.interval.end_time.seconds = end
+    # ALIGN_DELTA and ALIGN_RATE would fill gaps by interpolation and hide an outage.
+    if known.kind != "CUMULATIVE":
+        aligner = "ALIGN_SUM" if known.kind == "DELTA" else "ALIGN_MEAN"
+        aligner = "ALIGN_FRACTION_TRUE" if known.value == "BOOL" else aligner
+        request.aggregation.alignment_period.seconds = length
+        request.aggregation.per_series_aligner = getattr(aggregation.Aligner, aligner)
+        if query.group_by:
+            request.aggregation.cross_series_reducer = getattr(aggregation.Reducer, f"REDUCE_{query.reducer.upper()}")
+            request.aggregation.group_by_fields.extend(query.group_by)
+    return request
