@@ -1,12 +1,14 @@
 """Score a frame with every detector and judge it, a block of series at a time."""
 
+from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detectors import Detector, Frame
-from job.judge import Subject, Verdict, judge
+from detectors import Detector, Frame, Scores
+from job.judge import Subject, Verdict, context, judge, settling
 from job.policy import Policy
 
 BLOCK = 512
@@ -16,24 +18,48 @@ BLOCK = 512
 def examine(
     frame: Frame, detectors: Mapping[str, Detector], policy: Policy, subject: Subject, start: datetime
 ) -> Verdict:
-    """Score a frame, a block of series at a time, and judge it from `start` on."""
+    """Score a frame and judge it from `start` on.
+
+    Each detector is given the history that it asks for and no more, so that its scores do not depend on what others
+    ask for; and so many series at once that memory stays bounded, unless it compares series with each other.
+    """
     frame = _zeroed(frame) if policy.absence == "zero" else frame
     size = len(frame.labels) if any(getattr(d, "peers", False) for d in detectors.values()) else BLOCK
     verdicts = []
     for low in range(0, len(frame.labels), max(size, 1)):
         block = frame.rows(slice(low, low + size))
-        scores = {name: detector(block) for name, detector in detectors.items()}
-        verdicts.append((low, judge(block, scores, policy, subject, frame.column(start))))
-    suppressed: dict[str, int] = {}
-    for _, verdict in verdicts:
-        for rule, n in verdict.suppressed.items():
-            suppressed[rule] = suppressed.get(rule, 0) + n
+        first = block.column(start)
+        view = block.columns(max(0, first - block.periods(context(policy))), block.values.shape[1])
+        settled = start - settling(policy, frame.step)
+        scores = {name: _scores(detector, block, view, settled) for name, detector in detectors.items()}
+        verdicts.append((low, judge(view, scores, policy, subject, view.column(start))))
+    suppressed = sum((Counter(verdict.suppressed) for _, verdict in verdicts), Counter[str]())
     return Verdict(
         anomalies=tuple(a for _, v in verdicts for a in v.anomalies),
         tested=sum(v.tested for _, v in verdicts),
         warming_up=tuple(low + row for low, v in verdicts for row in v.warming_up),
-        suppressed=suppressed,
+        suppressed=dict(sorted(suppressed.items())),
     )
+
+
+def needed(detectors: Mapping[str, Detector], policy: Policy, step: timedelta) -> timedelta:
+    """How long before the first judged column a frame must begin, in whole steps."""
+    histories = [detector.history + settling(policy, step) for detector in detectors.values()]
+    return -(-max([*histories, context(policy)]) // step) * step
+
+
+def _scores(detector: Detector, frame: Frame, view: Frame, settled: datetime) -> Scores:
+    """The detector's scores of the view's columns: numbers from `settled` on, NaN before."""
+    low = max(0, frame.column(settled - detector.history))
+    asked = frame.columns(low, frame.values.shape[1])
+    answer = detector(asked)
+    skip = asked.column(settled)
+    pad = view.values.shape[1] - (asked.values.shape[1] - skip)
+    return Scores(*(_padded(array[:, skip:], pad) for array in (answer.expected, answer.spread, answer.score)))
+
+
+def _padded(array: NDArray[np.float64], pad: int) -> NDArray[np.float64]:
+    return np.pad(array, ((0, 0), (pad, 0)), constant_values=np.nan)
 
 
 def _zeroed(frame: Frame) -> Frame:

@@ -73,15 +73,23 @@ class _Event:
     baseline: int
 
 
+def context(policy: Policy) -> timedelta:
+    """How long before the first judged column the values must reach, to tell an outage from a habit."""
+    return BEFORE + policy.adopt + policy.absence_after
+
+
+def settling(policy: Policy, step: timedelta) -> timedelta:
+    """How long before the first judged column scores must reach, to tell whether an event came over from before."""
+    return 2 * policy.persistence.periods * step
+
+
 def judge(frame: Frame, scores: Mapping[str, Scores], policy: Policy, subject: Subject, first: int) -> Verdict:
     """Judge the columns of `frame` from `first` on; the columns before are what they are judged against.
 
     An event belongs to the frame in which it is first certain, so it may begin before `first`; one that was certain
-    before is told again from `first` on, as continued. No column's verdict depends on a later column.
+    before is told again from `first` on, as continued. No column's verdict depends on a later column. There should be
+    `context` before `first`, of which the last `settling` needs scores.
     """
-    cut = max(0, first - frame.periods(BEFORE + policy.adopt + policy.absence_after) - policy.persistence.periods)
-    frame, first = frame.columns(cut, frame.values.shape[1]), first - cut
-    scores = {n: Scores(s.expected[:, cut:], s.spread[:, cut:], s.score[:, cut:]) for n, s in scores.items()}
     opinion = _opinion(scores, policy, subject.histories)
     spoke = np.isfinite(opinion.score[:, first:])
     young = ~spoke.any(axis=1) & np.isfinite(frame.values[:, first:]).any(axis=1)
@@ -107,24 +115,33 @@ def judge(frame: Frame, scores: Mapping[str, Scores], policy: Policy, subject: S
 
 
 def _opinion(scores: Mapping[str, Scores], policy: Policy, histories: Mapping[str, timedelta]) -> _Opinion:
-    """Reduce the detectors' scores to one opinion per point."""
+    """Reduce the detectors' scores to one opinion per point.
+
+    A hit is told by the baseline of the best informed detector that voted for it, and any other point by that of the
+    best informed one that has a baseline.
+    """
     names = sorted(scores, key=lambda name: (-histories[name], name))
     every = np.stack([scores[name].score for name in names])
     needed = policy.needed(np.isfinite(every).sum(axis=0))
-    side = np.zeros(every.shape[1:], dtype=np.int8)
     with np.errstate(invalid="ignore"):
-        if policy.direction != "down":
-            up = (every >= policy.threshold).sum(axis=0)
-            side[(up > 0) & (up >= needed)] = 1
-        if policy.direction != "up":
-            down = (every <= -policy.threshold).sum(axis=0)
-            side[(down > 0) & (down >= needed)] = -1
+        votes = np.sign(every) * (np.abs(every) >= policy.threshold)
+    side = np.zeros(every.shape[1:], dtype=np.int8)
+    for way, unwanted in ((1, "down"), (-1, "up")):
+        agree = votes == way
+        hit = (agree.sum(axis=0) >= needed) & agree.any(axis=0) & (policy.direction != unwanted)
+        side[hit & _informed(every, agree) if policy.informed else hit] = way
     expected, spread = (np.full(side.shape, np.nan) for _ in range(2))
-    for name in names:
-        unknown = np.isnan(expected) | np.isnan(spread)
-        np.copyto(expected, scores[name].expected, where=unknown)
-        np.copyto(spread, scores[name].spread, where=unknown)
+    for name, vote in zip(names, votes, strict=True):
+        mine = (np.isnan(expected) | np.isnan(spread)) & ((side == 0) | (vote == side))
+        np.copyto(expected, scores[name].expected, where=mine)
+        np.copyto(spread, scores[name].spread, where=mine)
     return _Opinion(side, _median(every), expected, spread)
+
+
+def _informed(every: NDArray[np.float64], agree: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where the first of the detectors that has a score at all is among those that agree."""
+    first = np.argmax(np.isfinite(every), axis=0)[None]
+    return np.asarray(np.take_along_axis(agree, first, axis=0)[0])
 
 
 def _median(every: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -227,11 +244,11 @@ def _record(
     row, step, silent = event.row, frame.step, event.kind in {"zero", "absent"}
     expected, spread = _baseline(frame, opinion, event)
     observed = float(frame.values[row, event.peak])
-    said = {name: float(s.score[row, event.peak]) for name, s in sorted(scores.items())}
-    said = {name: significant(value, 4) for name, value in said.items() if np.isfinite(value)}
+    spoke = [n for n, s in sorted(scores.items()) if np.isfinite(s.expected[row, event.baseline])]
+    said = {name: significant(float(scores[name].score[row, event.peak]), 4) for name in spoke}
     score = float(opinion.score[row, event.peak])
     if silent:
-        score = float(np.clip(-expected / spread, -CAP, CAP)) if spread > 0 else -CAP
+        score = float(np.clip(-expected / spread, -CAP, 0.0)) if spread > 0 else -CAP
     lowest = 0.0 if np.nanmin(frame.values[row]) >= 0 else -np.inf
     start, stop = frame.start + event.start * step, frame.start + event.stop * step
     direction: Literal["up", "down"] = "up" if event.way > 0 else "down"
@@ -254,7 +271,7 @@ def _record(
         severity=severity(event.kind, score / policy.threshold, stop - start),
         score=significant(score, 4),
         votes={name: value for name, value in said.items() if value * event.way >= policy.threshold},
-        detectors=len(said),
+        detectors=len(spoke),
         observed=significant(observed) if np.isfinite(observed) else None,
         expected=significant(expected),
         lower=significant(max(expected - policy.threshold * spread, lowest)),
@@ -263,7 +280,7 @@ def _record(
         excess=significant(_excess(frame, opinion, event, expected if silent else None)),
         excess_unit=total_unit(subject.unit),
         step=round(step.total_seconds()),
-        history={name: duration_text(subject.histories[name]) for name in said},
+        history={name: duration_text(subject.histories[name]) for name in spoke},
         sentence="",
     )
     return draft.model_copy(update={"sentence": sentence.of(draft)})

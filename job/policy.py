@@ -61,6 +61,11 @@ class Policy(BaseModel):
     votes: int | Literal["majority", "all"] = Field(
         "majority", description="How many of the detectors that have a baseline must agree: a number, majority or all."
     )
+    informed: bool = Field(
+        True,
+        description="Whether the detector with the longest history must be among those that agree, so that what is "
+        "usual at this hour of the week is never told.",
+    )
     absence: Literal["preset", "absent", "zero", "ignore"] = Field(
         "preset",
         description="What a missing point means: the resource is absent, its value is zero, or nothing; "

@@ -15,10 +15,9 @@ from detectors import Detector, Frame
 from job.anomaly import SCHEMA, Anomaly, lines, split_labels, telling
 from job.config import Settings
 from job.errors import Conflict, NetanomalyError
-from job.examine import examine
+from job.examine import examine, needed
 from job.judge import Subject
 from job.log import Log
-from job.outage import BEFORE
 from job.plan import DAY, Slice, until
 from job.policy import Policy
 from job.presets import PRESETS
@@ -106,7 +105,7 @@ def _slice(job: Job, source: Source, piece: Slice) -> Outcome:
         return Outcome(piece, "complete", until=end)
     if _covered(there) > end:
         return Outcome(piece, "kept", until=_covered(there))
-    frame = source.read(query, piece.start - lookback(job, policy, query), end)
+    frame = source.read(query, piece.start - needed(job.detectors, policy, query.step), end)
     verdict = examine(frame, job.detectors, policy, _subject(job, query, facts.unit), piece.start)
     if frame.labels or there:
         _put(job.store, place, lines(verdict.anomalies), meta, there, end)
@@ -167,13 +166,6 @@ def fingerprint(job: Job, query: Query, policy: Policy) -> str:
     told = job.settings.model_dump(mode="json", include={"source", "settle", "detector", "files", "synthetic", "input"})
     decided = [SCHEMA, repr(query), policy.model_dump(mode="json"), dict(job.versions), told]
     return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def lookback(job: Job, policy: Policy, query: Query) -> timedelta:
-    """How much before its day a slice is read: what the detectors need before what the judgement looks back on."""
-    persistence = 2 * policy.persistence.periods * query.step
-    needed = max([*job.histories.values(), BEFORE + policy.adopt + policy.absence_after]) + persistence
-    return -(-needed // query.step) * query.step
 
 
 def _subject(job: Job, query: Query, unit: str) -> Subject:

@@ -6,9 +6,10 @@ from datetime import datetime
 from job.commands.prepare import prepare
 from job.commands.show import console, line
 from job.config import Settings
+from job.examine import needed
 from job.log import plain_lines
 from job.plan import DAY
-from job.slices import lookback, policy_of
+from job.slices import policy_of
 from job.units import utc
 
 PRICE = 0.50
@@ -30,7 +31,7 @@ def plan(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     returned = calls = 0
     for query in dict.fromkeys(piece.query for piece in every):
         days = [piece for piece in every if piece.query == query]
-        start = days[0].start - lookback(job, policy_of(settings, query), query)
+        start = days[0].start - needed(job.detectors, policy_of(settings, query), query.step)
         end = min(job.now, days[-1].start + DAY)
         series = job.source.count(query, start, end)
         points = series * ((end - start) // query.step)

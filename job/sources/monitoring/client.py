@@ -14,6 +14,9 @@ T = TypeVar("T")
 _READ = "https://www.googleapis.com/auth/monitoring.read"
 _SAID = 500
 
+Pause = threading.Event
+"""Never set: only waited for."""
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -122,7 +125,7 @@ class Line:
 
         asked = [d.retry_delay.ToTimedelta() for d in getattr(error, "details", ()) if isinstance(d, RetryInfo)]
         if asked:
-            threading.Event().wait(min(max(asked), self._patience.longest).total_seconds())
+            Pause().wait(min(max(asked), self._patience.longest).total_seconds())
 
 
 def _meaning(error: Exception, about: str, project: str, permission: str) -> NetanomalyError:
