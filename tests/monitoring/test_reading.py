@@ -196,9 +196,8 @@ def test_a_counter_served_twice_and_out_of_order_is_the_same(server: MonitoringS
 
 def test_a_counter_past_what_a_float_holds_keeps_its_differences(server: MonitoringServer) -> None:
     huge = Metric("kubernetes.io/huge", kind="CUMULATIVE", delay=None)
-    base = 2**55
-    server.add(huge, vm(1), base + np.arange(4) * 480.0, DAY)
-    same(rows(server, query(huge), 1, 4), [[8, 8, 8]])
+    server.add(huge, vm(1), 2**60 + np.array([0, 60, 60, 180]), DAY)
+    same(rows(server, query(huge), 1, 4), [[1, 0, 2]])
 
 
 def test_a_counter_of_doubles_is_read_as_well(server: MonitoringServer) -> None:
@@ -207,9 +206,9 @@ def test_a_counter_of_doubles_is_read_as_well(server: MonitoringServer) -> None:
     same(rows(server, query(metric), 1, 3), [[0.5, 0.5]])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
-    st.integers(0, 59), st.lists(st.integers(0, 10**9), min_size=30, max_size=30), st.integers(3, 20), st.integers(1, 8)
+    st.integers(0, 59), st.lists(st.integers(0, 10**9), min_size=30, max_size=30), st.integers(3, 20), st.integers(1, 6)
 )
 def test_a_counter_read_in_pieces_has_the_same_bits(offset: int, growth: list[int], cut: int, step: int) -> None:
     with MonitoringServer() as server:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 from google.api import metric_pb2
@@ -57,7 +58,7 @@ class Series:
     labels: Mapping[str, str]
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
-    values: NDArray[np.float64]
+    values: NDArray[Any]
     late: NDArray[np.int64]
     as_given: bool = False
 
@@ -121,7 +122,7 @@ def series(
     `stamps` gives the ends in seconds after `start` instead of one sample period each; `resets` the start of each
     point's count (CUMULATIVE), also in seconds after `start`.
     """
-    numbers = np.asarray(values, dtype=np.float64)
+    numbers = np.asarray(values)
     origin = int(start.timestamp() * 1000)
     periods = metric.sample * np.arange(1, len(numbers) + 1) if stamps is None else np.asarray(stamps)
     ends = origin + np.round(np.asarray(periods, dtype=np.float64) * 1000).astype(np.int64)

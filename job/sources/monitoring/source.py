@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -81,9 +81,10 @@ class Monitoring:
         """How many rows `read` would at most return."""
         known = self._learn(query.project, query.metric)
         window = _window(query, start, end)
+        _check_reducer(query, known)
         length = period(query, known.sample, timedelta(0))
         span = -(-(window.end - window.start) // length) * length
-        request = _request(query, known, window.end - span, window.end, length)
+        request = _aligned(query, known, window.end - span, window.end, length)
         request.view = 1
         found = {key(series) for page in self._pages(query, request) for series in page.time_series}
         if known.kind == "CUMULATIVE" and query.group_by:
@@ -114,17 +115,29 @@ class Monitoring:
         return now
 
     def check(self, project: str) -> None:
-        """Prove that metrics can be described and series read in a project.
+        """Prove that metrics can be listed and series read in a project.
 
         Raises:
             NotAllowed: naming the permission that is missing.
+            ConfigError: there is no such project.
         """
-        probe = replace(self._query(project, expand()[0]), filter="", parts=1)
-        known = self._learn(project, probe.metric, fresh=True)
-        end = int(self._now.timestamp()) // 3600 * 3600
-        request = _request(probe, known, end - 3600, end, 3600)
+        self._list_one(project)
+        probe = Query(expand()[0].type, project, self._step)
+        end = int(self._now.timestamp())
+        request = _request(probe, end - 3600, end)
         request.view, request.page_size = 1, 1
-        self._page(probe, request)
+        # That a project has no VM is no fault of its permissions.
+        with suppress(ConfigError):
+            self._page(probe, request)
+
+    def _list_one(self, project: str) -> None:
+        client = self._connection()[0]
+        wanted = {"name": f"projects/{project}", "page_size": 1}
+
+        def ask(seconds: float) -> Any:
+            return client.list_metric_descriptors(request=wanted, retry=None, timeout=seconds)
+
+        self._line.call("the list of metrics", project, "monitoring.metricDescriptors.list", ask)
 
     def _scopes(self) -> tuple[str, ...]:
         projects = self._projects or ((self._connection()[1],) if self._connection()[1] else ())
@@ -159,12 +172,12 @@ class Monitoring:
                 self._connected = connect(self._endpoint)
             return self._connected
 
-    def _learn(self, project: str, metric: str, *, fresh: bool = False) -> Facts:
+    def _learn(self, project: str, metric: str) -> Facts:
         place = (project, metric)
         with self._connecting:
             lock = self._learning.setdefault(place, threading.Lock())
         with lock:
-            if fresh or place not in self._facts:
+            if place not in self._facts:
                 self._facts[place] = self._ask(project, metric)
             return self._facts[place]
 
@@ -191,7 +204,7 @@ class Monitoring:
 
     def _block(self, query: Query, known: Facts, window: grid.Window, least: timedelta) -> grid.Block:
         if known.kind == "CUMULATIVE":
-            return self._counter(query, max(known.sample, least), known, window)
+            return self._counter(query, max(known.sample, least), window)
         length = period(query, known.sample, least)
         first, last = window.start // length * length, -(-window.end // length) * length
         # A period that is not over, or not settled, would be read too low.
@@ -199,13 +212,13 @@ class Monitoring:
             last -= length
         if first >= last:
             return grid.Block((), np.zeros((0, window.columns)))
-        points = self._points(query, _request(query, known, first, last, length))
+        points = self._points(query, _aligned(query, known, first, last, length))
         return grid.aligned(points, window, length, rate=known.kind == "DELTA")
 
-    def _counter(self, query: Query, sample: timedelta, known: Facts, window: grid.Window) -> grid.Block:
+    def _counter(self, query: Query, sample: timedelta, window: grid.Window) -> grid.Block:
         """Counts read raw: from a little earlier, for the first has a predecessor there, to one sample later."""
         seconds = int(sample.total_seconds())
-        request = _request(query, known, window.start - 3 * seconds, window.end + seconds, 0)
+        request = _request(query, window.start - 3 * seconds, window.end + seconds)
         block = grid.counted(self._points(query, request, starts=True), window, seconds)
         return grid.grouped(block, query.group_by, query.reducer) if query.group_by else block
 
@@ -262,23 +275,31 @@ def _check_reducer(query: Query, known: Facts) -> None:
         raise ConfigError(f"{query.metric} is cumulative and cannot be grouped by metadata; group it by its own labels")
 
 
-def _request(query: Query, known: Facts, start: int, end: int, length: int) -> Any:
-    """The raw request for points stamped in `(start, end]`."""
+def _request(query: Query, start: int, end: int) -> Any:
+    """The raw request for the raw points stamped in `(start, end]`."""
     from google.cloud import monitoring_v3
 
-    aggregation = monitoring_v3.Aggregation
     request = monitoring_v3.ListTimeSeriesRequest.pb(monitoring_v3.ListTimeSeriesRequest())
     request.name = f"projects/{query.project}"
     request.filter = both(equals("metric.type", query.metric), query.filter, part_filter(query))
     request.interval.start_time.seconds = start
     request.interval.end_time.seconds = end
+    return request
+
+
+def _aligned(query: Query, known: Facts, start: int, end: int, length: int) -> Any:
+    """The request for points aligned to periods of `length` seconds, and grouped; a counter's stay raw."""
+    from google.cloud import monitoring_v3
+
+    request = _request(query, start, end)
+    if known.kind == "CUMULATIVE":
+        return request
     # ALIGN_DELTA and ALIGN_RATE would fill gaps by interpolation and hide an outage.
-    if known.kind != "CUMULATIVE":
-        aligner = "ALIGN_SUM" if known.kind == "DELTA" else "ALIGN_MEAN"
-        aligner = "ALIGN_FRACTION_TRUE" if known.value == "BOOL" else aligner
-        request.aggregation.alignment_period.seconds = length
-        request.aggregation.per_series_aligner = getattr(aggregation.Aligner, aligner)
-        if query.group_by:
-            request.aggregation.cross_series_reducer = getattr(aggregation.Reducer, f"REDUCE_{query.reducer.upper()}")
-            request.aggregation.group_by_fields.extend(query.group_by)
+    aligner = "ALIGN_SUM" if known.kind == "DELTA" else "ALIGN_FRACTION_TRUE" if known.value == "BOOL" else "ALIGN_MEAN"
+    request.aggregation.alignment_period.seconds = length
+    request.aggregation.per_series_aligner = getattr(monitoring_v3.Aggregation.Aligner, aligner)
+    if query.group_by:
+        reducer = getattr(monitoring_v3.Aggregation.Reducer, f"REDUCE_{query.reducer.upper()}")
+        request.aggregation.cross_series_reducer = reducer
+        request.aggregation.group_by_fields.extend(query.group_by)
     return request
