@@ -15,6 +15,7 @@ Kernel: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
 
 _POINTS = 2**21
 _ROWS = 512
+_TILE = 2**16
 
 
 def by_rows(frame: Frame, kernel: Kernel) -> Scores:
@@ -24,35 +25,50 @@ def by_rows(frame: Frame, kernel: Kernel) -> Scores:
     depend, to the last bit, on its neighbours.
     """
     count, time = frame.values.shape
-    expected = np.full((count, time), np.nan)
-    spread = np.full((count, time), np.nan)
+    answer = Scores(*(np.empty((count, time)) for _ in range(3)))
     width = max(2, min(_ROWS, _POINTS // max(1, time)))
+    tile = max(1, _TILE // max(1, time))
     for first in range(0, count if time else 0, width):
         rows = frame.values[first : first + width]
         block = np.full((time, max(2, len(rows))), np.nan)
         block[:, : len(rows)] = rows.T
         with np.errstate(all="ignore"):  # NaN is "nothing known" throughout, and 0/0 is one of the ways to it
-            centre, usual = kernel(block)
-        expected[first : first + width] = centre[:, : len(rows)].T
-        spread[first : first + width] = usual[:, : len(rows)].T
-    return score(frame.values, expected, spread)
+            expected, spread = kernel(block)
+        for i in range(0, len(rows), tile):  # small arrays are used again; large ones cost more to get than to fill
+            some = slice(i, min(i + tile, len(rows)))
+            scored = score(rows[some], expected.T[some], spread.T[some])
+            for whole, part in zip(_arrays(answer), _arrays(scored), strict=True):
+                whole[first + some.start : first + some.stop] = part
+    return answer
+
+
+def _arrays(scores: Scores) -> tuple[Floats, Floats, Floats]:
+    return scores.expected, scores.spread, scores.score
 
 
 def enough(values: Floats, window: int, least: int) -> NDArray[np.bool_]:
     """Whether the `window` columns before each column hold at least `least` points; (time, series)."""
-    seen = np.zeros((len(values) + 1, values.shape[1]), dtype=np.int64)
-    np.cumsum(~np.isnan(values), axis=0, out=seen[1:])
-    before = seen[:-1].copy()
-    before[window:] -= seen[: max(0, len(values) - window)]
-    answer: NDArray[np.bool_] = before >= least
-    return answer
+    present = ~np.isnan(values)
+    ready = np.empty_like(present)
+    seen = np.zeros(values.shape[1], dtype=np.int64)
+    for j in range(len(values)):
+        np.greater_equal(seen, least, out=ready[j])
+        seen += present[j]
+        if j >= window:
+            seen -= present[j - window]
+    return ready
 
 
 def median(values: Floats, axis: int = 0) -> Floats:
     """The median of the points that are there; NaN where there is none."""
-    ordered = np.moveaxis(np.sort(values, axis=axis), axis, 0)  # NaN sorts to the end
-    count = len(ordered) - np.isnan(ordered).sum(axis=0)
-    low = np.take_along_axis(ordered, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
-    high = np.take_along_axis(ordered, np.minimum(count, len(ordered) - 1)[None] // 2, axis=0)[0]
+    ordered = np.moveaxis(values, axis, -1).copy(order="C")  # lanes that lie together sort twice as fast
+    ordered.sort(axis=-1)
+    size = ordered.shape[-1]
+    if not np.isnan(ordered[..., -1:]).any():  # NaN sorts to the end
+        low, high = ordered[..., (size - 1) // 2], ordered[..., size // 2]
+    else:
+        count = size - np.isnan(ordered).sum(axis=-1, keepdims=True)
+        low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=-1)[..., 0]
+        high = np.take_along_axis(ordered, np.minimum(count // 2, size - 1), axis=-1)[..., 0]
     middle: Floats = low + (high - low) / 2
     return middle

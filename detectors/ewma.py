@@ -96,7 +96,7 @@ class _Moments:
 
     def at(self, _: int) -> tuple[Floats, Floats]:
         mean, weight, squares, off = self.level
-        return mean, np.sqrt(off / (weight - squares / weight))
+        return mean.copy(), np.sqrt(off / (weight - squares / weight))
 
     def learn(self, column: int, taken: NDArray[np.bool_]) -> None:
         self.learned[column] = taken
@@ -134,4 +134,11 @@ def _learn(level: State, x: Floats, taken: NDArray[np.bool_], decay: float) -> S
     total = weight + taken
     change = np.where(taken, x - mean, 0.0)
     step = change / total
-    return mean + step, total, squares * (decay * decay) + taken, off * decay + step * weight * change
+    change *= weight
+    change *= step
+    squares *= decay * decay
+    squares += taken
+    off *= decay
+    off += change
+    mean += step
+    return mean, total, squares, off

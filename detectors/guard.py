@@ -50,40 +50,45 @@ class Guard:
         expected, spread = np.empty_like(values), np.empty_like(values)
         past = _Past(values.shape[1])
         present = ~np.isnan(values)
+        everyone: NDArray[np.bool_] = np.all(ready, axis=1)
         for j, x in enumerate(values):
             centre, usual = past.held(j, *baseline.at(j))
-            centre = np.where(ready[j], centre, np.nan)
-            far = np.abs(x - centre) > self.limit * usual
-            taken = present[j]
+            if not everyone[j]:
+                centre = np.where(ready[j], centre, np.nan)
             expected[j], spread[j] = centre, usual
+            taken = present[j]
+            far = np.abs(x - centre) > self.limit * usual
             if far.any():
-                self._far(j, x, np.flatnonzero(far), past, baseline, expected[j], spread[j])
-                far &= past.away_since(j)
-                taken = taken & ~far
+                away = self._far(j, x, np.flatnonzero(far), past, baseline, expected[j], spread[j])
+                taken = taken.copy()
+                taken[away] = False
             baseline.learn(j, taken)
-            past.forgive(taken)
-            self._adopt(j, past, baseline, expected[j], spread[j])
+            if past.restless:
+                past.forgive(taken)
+                self._adopt(j, past, baseline, expected[j], spread[j])
         spread[np.isnan(expected)] = np.nan
         return expected, spread
 
     def _far(
         self, j: int, x: Floats, rows: Rows, past: "_Past", baseline: Baseline, expected: Floats, spread: Floats
-    ) -> None:
-        """Go back to the remembered level where the point is near it; count the points that are near neither."""
+    ) -> Rows:
+        """Go back to the remembered level where the point is near it; count and give the rows that are near neither."""
         rounding = RELATIVE_FLOOR * np.maximum(np.abs(x[rows]), np.abs(expected[rows]))
         rows = rows[np.abs(x[rows] - expected[rows]) > self.limit * rounding]
         near = (past.until[rows] > j) & (
             np.abs(x[rows] - past.centre[rows])
             <= self.limit * np.maximum(past.spread[rows], RELATIVE_FLOOR * np.abs(past.centre[rows]))
         )
-        back, away = rows[near], rows[~near]
-        past.count(j, away)
+        back: Rows = rows[near]
+        away: Rows = rows[~near]
+        past.count(away)
         if len(back):
             now = expected[back], spread[back]
             expected[back], spread[back] = past.centre[back], past.spread[back]
             past.hold(back, past.centre[back], past.spread[back], j + self.memory)
             past.remember(back, *now, j + self.memory)
             baseline.recall(j, back)
+        return away
 
     def _adopt(self, j: int, past: "_Past", baseline: Baseline, expected: Floats, spread: Floats) -> None:
         rows = past.stayed(self.adopt)
@@ -98,15 +103,16 @@ class _Past:
 
     def __init__(self, rows: int) -> None:
         self.away = np.zeros(rows, dtype=np.int64)
-        self.last = np.full(rows, -1)
+        self.restless = False
         self.centre, self.spread, self.until = np.full(rows, np.nan), np.full(rows, np.nan), np.full(rows, -1)
+        self.held_to = -1
         self.held_centre, self.held_spread, self.held_until = np.full(rows, np.nan), np.zeros(rows), np.full(rows, -1)
 
     def held(self, j: int, centre: Floats, spread: Floats) -> tuple[Floats, Floats]:
         """The baseline with what it has too few points for: a fresh level is not known to be calmer than the old."""
-        holds = self.held_until > j
-        if not holds.any():
+        if self.held_to <= j:
             return centre, spread
+        holds = self.held_until > j
         missing = holds & np.isnan(centre)
         least = np.where(holds, self.held_spread, 0.0)
         return np.where(missing, self.held_centre, centre), np.where(missing, least, np.maximum(spread, least))
@@ -114,25 +120,21 @@ class _Past:
     def hold(self, rows: Rows, centre: Floats, spread: Floats, until: int) -> None:
         """Let the baseline of `rows` be no narrower than `spread`, and be `centre` while it has none of its own."""
         self.held_centre[rows], self.held_spread[rows], self.held_until[rows] = centre, spread, until
+        self.held_to = until
 
     def remember(self, rows: Rows, centre: Floats, spread: Floats, until: int) -> None:
         """Keep a level beside the active one."""
         self.centre[rows], self.spread[rows], self.until[rows] = centre, spread, until
 
-    def count(self, j: int, rows: Rows) -> None:
+    def count(self, rows: Rows) -> None:
         """Another point of `rows` is far from every level."""
         self.away[rows] += 1
-        self.last[rows] = j
-
-    def away_since(self, j: int) -> NDArray[np.bool_]:
-        """Which rows were counted at column `j`."""
-        answer: NDArray[np.bool_] = self.last == j
-        return answer
+        self.restless = self.restless or len(rows) > 0
 
     def forgive(self, taken: NDArray[np.bool_]) -> None:
         """An ordinary point makes up for some far ones."""
-        if self.away.any():
-            self.away[taken] = np.maximum(self.away[taken] - _FORGIVE, 0)
+        self.away[taken] = np.maximum(self.away[taken] - _FORGIVE, 0)
+        self.restless = bool(self.away.any())
 
     def stayed(self, adopt: int) -> Rows:
         """The rows that have been away for `adopt` points; their count begins again."""

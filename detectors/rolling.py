@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from detectors.blocks import Floats, median
 from detectors.guard import Rows
 
-_REFRESH = 64
+_REFRESH = 256
 """Running sums are added up afresh this often, about the mean they have then: rounding does not pile up."""
 
-_UPDATES = 24
+_UPDATES = 12
 """The median and the MAD are taken anew this many times a window."""
 
 _MAD = 1.482602218505602
@@ -71,9 +71,10 @@ class Moments:
         """The mean and the standard deviation of the window before `column`."""
         gone = column - 1 - self.past.size
         if self.past.due(column, _REFRESH):
-            self._recount(gone + 1, column, np.arange(len(self.count)))
+            mean = self.centre + np.where(self.count > 0, self.first / self.count, 0.0)
+            self._recount(gone + 1, column, slice(None), mean)
         elif gone >= 0:
-            self._add(gone, self.past.level[gone] == self.past.active, -1)
+            self._drop(gone)
         mean = self.first / self.count
         variance = (self.second - self.first * mean) / (self.count - 1)
         mean += self.centre
@@ -83,37 +84,46 @@ class Moments:
     def learn(self, column: int, taken: NDArray[np.bool_]) -> None:
         """Learn the points of `column` where `taken`."""
         self.past.learn(column, taken)
-        self._add(column, taken, 1)
+        off = np.where(taken, self.past.values[column] - self.centre, 0.0)
+        self.first += off
+        off *= off
+        self.second += off
+        self.count += taken
 
     def adopt(self, column: int, first: int, rows: Rows) -> None:
         """Begin a new level of `rows` with the points since `first` that nobody learned."""
         self.past.adopt(column, first, rows)
-        self._recount(column - self.past.size, column + 1, rows)
+        self._begin(column - self.past.size, column + 1, rows)
 
     def recall(self, column: int, rows: Rows) -> None:
         """Exchange the active level of `rows` for the one laid aside."""
         self.past.recall(rows)
-        self._recount(column - self.past.size, column, rows)
+        self._begin(column - self.past.size, column, rows)
 
-    def _add(self, column: int, taken: NDArray[np.bool_], sign: int) -> None:
-        off = np.where(taken, self.past.values[column] - self.centre, 0.0)
-        self.first += sign * off
-        self.second += sign * (off * off)
-        self.count += sign * taken.astype(np.float64)
+    def _drop(self, column: int) -> None:
+        member = self.past.level[column] == self.past.active
+        off = np.where(member, self.past.values[column] - self.centre, 0.0)
+        self.first -= off
+        off *= off
+        self.second -= off
+        self.count -= member
 
-    def _recount(self, first: int, stop: int, rows: Rows) -> None:
-        """Add up anew, about the mean: twice, so that the centre of a flat line is exactly its value."""
+    def _begin(self, first: int, stop: int, rows: Rows) -> None:
+        """Add up a level that was not active: about one of its points, then about the mean that this gives."""
         points = self.past.points(first, stop, rows)
-        there = ~np.isnan(points)
-        count = there.sum(axis=0).astype(np.float64)
-        centre = np.zeros(len(rows)) if not len(points) else np.nan_to_num(np.fmax.reduce(points, axis=0))
-        for _ in range(2):
-            off = np.where(there, points - centre, 0.0)
-            total = _down(off)
-            centre = centre + total / np.maximum(count, 1.0)
-        off = np.where(there, points - centre, 0.0)
-        self.count[rows], self.centre[rows] = count, centre
-        self.first[rows], self.second[rows] = _down(off), _down(off * off)
+        self._recount(first, stop, rows, _first(points))
+        self._recount(first, stop, rows, self.centre[rows] + self.first[rows] / np.maximum(self.count[rows], 1.0))
+
+    def _recount(self, first: int, stop: int, rows: Rows | slice, centre: Floats) -> None:
+        """Add up anew, about `centre`."""
+        off = self.past.points(first, stop, rows)
+        off -= centre
+        there = ~np.isnan(off)
+        off[~there] = 0.0
+        self.count[rows], self.centre[rows] = there.sum(axis=0), centre
+        self.first[rows] = _down(off)
+        off *= off
+        self.second[rows] = _down(off)
 
 
 class Medians:
@@ -127,7 +137,7 @@ class Medians:
     def at(self, column: int) -> tuple[Floats, Floats]:
         """The median and the scaled MAD of the window before the last update."""
         if self.past.due(column, self.every):
-            self._recount(column, np.arange(len(self.centre)))
+            self._recount(column, slice(None))
         return self.centre, self.spread
 
     def learn(self, column: int, taken: NDArray[np.bool_]) -> None:
@@ -144,7 +154,7 @@ class Medians:
         self.past.recall(rows)
         self._recount(column, rows)
 
-    def _recount(self, column: int, rows: Rows) -> None:
+    def _recount(self, column: int, rows: Rows | slice) -> None:
         points = self.past.points(column - self.past.size, column, rows)
         if not len(points):
             return

@@ -20,7 +20,7 @@ class ZScore:
     `window`: a day, or whole days, so that it holds the day's busy and quiet hours in their proportion; shorter follows
     the level faster and alarms every morning.
     `robust`: for series whose ordinary days have bursts that nobody wants to hear of less of; a tenth of the window may
-    be rubbish. The median and MAD are taken anew every 1/24 of the window. Where more than half of the window is one
+    be rubbish. The median and MAD are taken anew every 1/12 of the window. Where more than half of the window is one
     value, the mean absolute deviation (times 1.2533) stands in for the MAD.
     `warm_up`: this much of the window must have points, else the score is NaN.
     `guard`: a point farther off than this many deviations teaches nothing. `adopt`: a shift that lasts this long is the
