@@ -1,7 +1,7 @@
 """The points of one metric, gathered from tables and put on a grid."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -32,8 +32,9 @@ class Series:
     """The points of a metric, by series and then by time. `rows` says which series a point belongs to.
 
     A column of the grid is the sum of its `amounts` by the sum of their `weights`: 1 for a gauge (a mean), the seconds
-    between two readings for a counter (a rate); without weights it is by the seconds of the column. `starts` and
-    `spacings` (one per series, 0 where it has one point only) are in microseconds.
+    between two readings for a counter (a rate); without weights it is by the seconds of the column. `starts`,
+    `spacings` (one per series, 0 where it has one point only) and `spacing` (the usual one of the rows, blank ones
+    among them; 0 where no series has two) are in microseconds.
     """
 
     labels: tuple[Labels, ...]
@@ -42,13 +43,8 @@ class Series:
     amounts: NDArray[np.float64]
     weights: NDArray[np.float64] | None
     spacings: NDArray[np.int64]
+    spacing: int
     unit: str
-
-    @property
-    def spacing(self) -> int:
-        """The usual time between two points, in microseconds; 0 where no series has two."""
-        known = self.spacings[self.spacings > 0]
-        return int(np.median(known)) if len(known) else 0
 
     @property
     def end(self) -> int:
@@ -120,47 +116,45 @@ class Gathering:
         by = np.lexsort((stamps, rows))  # stable: rows of one stamp stay in their order
         rows, stamps, values = rows[by], stamps[by], values[by]
         last = np.append((rows[1:] != rows[:-1]) | (stamps[1:] != stamps[:-1]), True)[: len(rows)]
+        spacing = _usual(_spacings(rows[last], stamps[last], len(keys)))
         keep = last & np.isfinite(values)
-        points = rows[keep], stamps[keep], values[keep]
-        labels = tuple(dict(key) for key in keys)
-        return _series(labels, *points, kind=kind, stamp=stamp, unit=unit)
+        rows, stamps, values = rows[keep], stamps[keep], values[keep]
+        spacings = _spacings(rows, stamps, len(keys))
+        points = Series(tuple(dict(key) for key in keys), rows, stamps, values, None, spacings, spacing, unit)
+        return _understood(points, kind, stamp)
 
 
-def _series(
-    labels: tuple[Labels, ...],
-    rows: NDArray[np.int64],
-    stamps: NDArray[np.int64],
-    values: NDArray[np.float64],
-    *,
-    kind: Kind,
-    stamp: Stamp,
-    unit: str,
-) -> Series:
-    spacings = _spacings(rows, stamps, len(labels))
+def _understood(points: Series, kind: Kind, stamp: Stamp) -> Series:
+    """Points as they were written, made what their kind and their stamps mean."""
     if kind == "cumulative":
-        return _counters(labels, rows, stamps, values, spacings, unit)
+        return _counted(points)
     if stamp == "end":
-        known = spacings[spacings > 0]
-        usual = int(np.median(known)) if len(known) else 1
-        stamps = stamps - np.where(spacings > 0, spacings, usual)[rows]
+        took = np.where(points.spacings > 0, points.spacings, points.spacing or 1)
+        points = replace(points, starts=points.starts - took[points.rows])
     if kind == "delta":
-        return Series(labels, rows, stamps, values, None, spacings, f"{unit}/s")
-    return Series(labels, rows, stamps, values, np.ones(len(values)), spacings, unit)
+        return replace(points, unit=f"{points.unit}/s")
+    return replace(points, weights=np.ones(len(points.amounts)))
 
 
-def _counters(
-    labels: tuple[Labels, ...],
-    rows: NDArray[np.int64],
-    stamps: NDArray[np.int64],
-    values: NDArray[np.float64],
-    spacings: NDArray[np.int64],
-    unit: str,
-) -> Series:
+def _counted(points: Series) -> Series:
     """What running counters counted between each reading and the next; one that fell began again at 0."""
-    took, counted = np.diff(stamps), np.diff(values)
-    counted = np.where(counted < 0, values[1:], counted)
-    keep = (rows[1:] == rows[:-1]) & (took <= GAP * spacings[rows[1:]])
-    return Series(labels, rows[:-1][keep], stamps[:-1][keep], counted[keep], took[keep] / 1e6, spacings, f"{unit}/s")
+    rows, readings = points.rows, points.amounts
+    took, counted = np.diff(points.starts), np.diff(readings)
+    counted = np.where(counted < 0, readings[1:], counted)
+    keep = (rows[1:] == rows[:-1]) & (took <= GAP * points.spacings[rows[1:]])
+    return replace(
+        points,
+        rows=rows[:-1][keep],
+        starts=points.starts[:-1][keep],
+        amounts=counted[keep],
+        weights=took[keep] / 1e6,
+        unit=f"{points.unit}/s",
+    )
+
+
+def _usual(spacings: NDArray[np.int64]) -> int:
+    known = spacings[spacings > 0]
+    return int(np.median(known)) if len(known) else 0
 
 
 def _spacings(rows: NDArray[np.int64], stamps: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -115,7 +115,7 @@ def _read_csv(data: bytes, name: str, header: list[str], numbers: list[str]) -> 
     text = pa.dictionary(pa.int32(), pa.string())
     try:
         return arrow.read_csv(
-            io.BytesIO(data),
+            io.BytesIO(data if b"\n" in data else data + b"\n"),
             arrow.ReadOptions(use_threads=False),  # so that an error names its row
             arrow.ParseOptions(newlines_in_values=True),
             arrow.ConvertOptions(
