@@ -63,7 +63,7 @@ def open_source(settings: "Settings", environ: Mapping[str, str], now: datetime)
         ConfigError: a setting is not one that the source can take.
     """
     if settings.source == "monitoring":
-        from job.sources.monitoring import Monitoring
+        from job.sources.monitoring import Monitoring, Patience
 
         return Monitoring(
             projects=settings.project,
@@ -72,7 +72,7 @@ def open_source(settings: "Settings", environ: Mapping[str, str], now: datetime)
             endpoint=settings.monitoring_endpoint or environ.get("MONITORING_EMULATOR_HOST", ""),
             filter=settings.filter,
             calls=settings.calls,
-            deadline=settings.retry_for,
+            patience=Patience(total=settings.retry_for),
         )
     if settings.source == "files":
         from job.sources.files import Files
