@@ -187,23 +187,32 @@ def _numbers(column: "pa.ChunkedArray", where: str) -> NDArray[np.float64]:
     return values
 
 
-def _words(column: "pa.ChunkedArray", where: str) -> Words:
-    """A column's words, each once; an empty one is none."""
+def _coded(column: "pa.ChunkedArray", where: str) -> "tuple[NDArray[np.int64], pa.StringArray]":
+    """A column of text as a code per row, -1 for an empty one, and the text of each code."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
+    if not len(column):
+        return np.zeros(0, np.int64), pa.array([], pa.string())
     try:
         plain = column if pa.types.is_dictionary(column.type) else column.cast(pa.string()).dictionary_encode()
         array = plain.unify_dictionaries().combine_chunks()
-        words = array.dictionary.cast(pa.string()).to_pylist() if len(plain) else []
-        codes = array.indices.fill_null(-1).to_numpy() if len(plain) else []
+        texts = array.dictionary.cast(pa.string()).fill_null("")
+        codes = np.asarray(array.indices.fill_null(-1), dtype=np.int64)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise ConfigError(f"{where}: {column.type} cannot be read as text; leave it out") from None
-    long = next((word for word in words if word and len(word) > LONGEST), None)
+    empty = np.flatnonzero(pc.equal(texts, "").to_numpy(zero_copy_only=False))
+    return np.where(np.isin(codes, empty), -1, codes), texts
+
+
+def _words(column: "pa.ChunkedArray", where: str) -> Words:
+    """A column's words, each once; an empty one is none."""
+    codes, texts = _coded(column, where)
+    words = tuple(texts.to_pylist())
+    long = next((word for word in words if len(word) > LONGEST), None)
     if long:
         raise ConfigError(f"{where}: a label of {len(long)} characters, {long[:40]!r}...; {LONGEST} is the most")
-    codes = np.asarray(codes, dtype=np.int64)
-    empty = [code for code, word in enumerate(words) if not word]
-    return Words(np.where(np.isin(codes, empty), -1, codes), tuple(word or "" for word in words))
+    return Words(codes, words)
 
 
 def _stamps(column: "pa.ChunkedArray", where: str) -> NDArray[np.int64]:
@@ -218,10 +227,10 @@ def _stamps(column: "pa.ChunkedArray", where: str) -> NDArray[np.int64]:
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
         stamps = _epochs(np.asarray(column.to_numpy()), where)
     else:
-        words = _words(column, where)
-        if (words.codes < 0).any():
-            raise ConfigError(f"{where}: row {int(np.argmax(words.codes < 0)) + 2} has no time; leave it out")
-        stamps = _parsed(words, where)[words.codes] if len(words.codes) else np.zeros(0, np.int64)
+        codes, texts = _coded(column, where)
+        if (codes < 0).any():
+            raise ConfigError(f"{where}: row {int(np.argmax(codes < 0)) + 2} has no time; leave it out")
+        stamps = _parsed(texts, codes, where)[codes]
     stamps = np.asarray(stamps, dtype=np.int64)
     if len(stamps) and not _EARLIEST <= stamps.min() <= stamps.max() < _LATEST:
         raise ConfigError(f"{where}: a time outside the years 1970 to 2199; is it in s, ms, us or ns since 1970?")
@@ -242,27 +251,38 @@ def _epochs(numbers: NDArray[Any], where: str) -> NDArray[np.int64]:
     return np.rint(numbers * (factor / divisor)).astype(np.int64)
 
 
-def _parsed(words: Words, where: str) -> NDArray[np.int64]:
-    """Each word's time: RFC 3339, a date and time without zone (UTC), or a number since 1970."""
-    import pandas as pd
+def _parsed(texts: "pa.StringArray", codes: NDArray[np.int64], where: str) -> NDArray[np.int64]:
+    """Each text's time: RFC 3339, a date and time without zone (UTC), or a number since 1970."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-    texts = pd.Series([word.strip() for word in words.words], dtype=object)
-    if all(re.fullmatch(r"-?\d{1,20}", text) for text in texts):
-        return _epochs(np.array([min(int(text), 2**63 - 1) for text in texts], dtype=np.int64), where)
-    if all(re.fullmatch(r"-?\d{1,20}(\.\d*)?", text) for text in texts):
-        return _epochs(np.array([float(text) for text in texts]), where)
-    dates = texts.str.match(r"\d{4}-\d\d-\d\d")
-    texts = texts.str.replace(r" ?UTC$", "Z", regex=True)
-    try:
-        times = pd.to_datetime(texts.where(dates), utc=True, format="ISO8601", errors="coerce")
-    except (ValueError, OverflowError):
-        raise ConfigError(f"{where}: a time that no calendar has; write RFC 3339") from None
-    wrong = times.isna().to_numpy()
+    trimmed = pc.utf8_trim_whitespace(texts)
+    for kind in (pa.int64(), pa.float64()):
+        try:
+            return _epochs(trimmed.cast(kind).to_numpy(), where)
+        except pa.ArrowInvalid:  # not all of them are numbers of that kind
+            continue
+    times = _dates(trimmed, where)
+    wrong = np.isnat(times)
     if wrong.any():
         bad = int(np.argmax(wrong))
-        row = int(np.argmax(words.codes == bad)) + 2
+        row = int(np.argmax(codes == bad)) + 2
         raise ConfigError(
-            f"{where}, row {row}: {words.words[bad][:60]!r} is no time; "
+            f"{where}, row {row}: {texts[bad].as_py()[:60]!r} is no time; "
             "write RFC 3339 or a number of s, ms, us or ns since 1970"
         )
-    return np.asarray(times.dt.as_unit("us").dt.tz_localize(None).to_numpy().astype(np.int64), dtype=np.int64)
+    return times.astype(np.int64)
+
+
+def _dates(texts: "pa.StringArray", where: str) -> NDArray[np.datetime64]:
+    """Each text's date and time in microseconds, not-a-time where it is none."""
+    import pandas as pd
+    import pyarrow.compute as pc
+
+    dated = pc.match_substring_regex(texts, r"^\d{4}-\d\d-\d\d").to_numpy(zero_copy_only=False)
+    zoned = pc.replace_substring_regex(texts, r" ?UTC$", "Z").to_pandas()
+    try:
+        times = pd.to_datetime(zoned.where(dated), utc=True, format="ISO8601", errors="coerce")
+    except (ValueError, OverflowError):
+        raise ConfigError(f"{where}: a time that no calendar has; write RFC 3339") from None
+    return np.asarray(times.dt.tz_localize(None).to_numpy(), dtype="datetime64[us]")
