@@ -144,7 +144,7 @@ class Bucket:
         """What every call is given: how long one request may take, and how long and how often it is tried."""
         from google.cloud.storage.retry import DEFAULT_RETRY
 
-        pause = min(1.0, self._wait_max / 20)
+        pause = min(1.0, self._wait_max / 100)
         retry = DEFAULT_RETRY.with_timeout(self._wait_max).with_delay(initial=pause, maximum=10 * pause)
         return {"timeout": self._wait, "retry": retry}
 

@@ -123,11 +123,16 @@ class Folder:
 
     def _write(self, name: str, data: bytes, meta: Mapping[str, str]) -> None:
         file, sidecar = self._file(name), self._sidecar(name)
-        stat = _stage(file, data)
-        side = {"meta": meta, "mtime": stat.st_mtime_ns, "sha256": _digest(data), "size": len(data)}
-        _stage(sidecar, json.dumps(side, sort_keys=True).encode())
-        _staged(file).replace(file)
-        _staged(sidecar).replace(sidecar)
+        try:
+            stat = _stage(file, data)
+            side = {"meta": meta, "mtime": stat.st_mtime_ns, "sha256": _digest(data), "size": len(data)}
+            _stage(sidecar, json.dumps(side, sort_keys=True).encode())
+            _staged(file).replace(file)
+            _staged(sidecar).replace(sidecar)
+        except OSError:  # a full disk keeps no half-written file
+            _staged(file).unlink(missing_ok=True)
+            _staged(sidecar).unlink(missing_ok=True)
+            raise
 
     def _file(self, name: str) -> Path:
         return self._inside(self.path / check_name(name))

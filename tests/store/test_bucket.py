@@ -80,7 +80,7 @@ def test_a_large_object_is_whole_and_names_what_it_replaces(bucket: Make, cloud:
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_what_passes_is_tried_again(bucket: Make, cloud: Cloud, status: int) -> None:
-    store = bucket(wait_max=2)
+    store = bucket(wait_max=10)
     for method in ["POST", "GET", "DELETE"]:
         cloud.fail(status, method, times=2)
     store.put("a", b"one")
@@ -92,7 +92,7 @@ def test_what_passes_is_tried_again(bucket: Make, cloud: Cloud, status: int) -> 
 
 @pytest.mark.parametrize("what", ["reset", "stall"])
 def test_a_connection_that_breaks_is_made_again(bucket: Make, cloud: Cloud, what: str) -> None:
-    store = bucket(wait=0.3, wait_max=2)
+    store = bucket(wait=0.3, wait_max=10)
     cloud.fail(what, "POST")
     cloud.fail(what, "GET")
     store.put("a", b"one")
@@ -115,7 +115,7 @@ def test_patience_ends(bucket: Make, cloud: Cloud, what: int | str) -> None:
 @pytest.mark.parametrize("size", [3, 9 * 2**20])
 @pytest.mark.parametrize("replacing", [False, True])
 def test_a_write_whose_answer_is_lost_succeeds(bucket: Make, cloud: Cloud, size: int, *, replacing: bool) -> None:
-    store, data = bucket(wait_max=2), b"x" * size
+    store, data = bucket(wait_max=10), b"x" * size
     first = store.put("a", b"old") if replacing else None
     cloud.fail("lost", "POST|PUT", "^/upload/")
     head = store.put("a", data, meta={"k": "v"}, replaces=first)
@@ -124,7 +124,7 @@ def test_a_write_whose_answer_is_lost_succeeds(bucket: Make, cloud: Cloud, size:
 
 
 def test_a_lost_answer_does_not_hide_another_writer(bucket: Make, cloud: Cloud) -> None:
-    store = bucket(wait_max=2)
+    store = bucket(wait_max=10)
     store.put("a", b"theirs")
     cloud.fail("lost", "POST")
     with pytest.raises(Conflict):
@@ -135,7 +135,7 @@ def test_a_lost_answer_does_not_hide_another_writer(bucket: Make, cloud: Cloud) 
 
 
 def test_a_download_cut_short_is_completed(bucket: Make, cloud: Cloud) -> None:
-    store = bucket(wait_max=2)
+    store = bucket(wait_max=10)
     head = store.put("a", bytes(range(256)) * 100)
     cloud.fail("truncate", "GET", "alt=media")
     assert store.get("a") == Object(head, bytes(range(256)) * 100)
@@ -151,7 +151,7 @@ def test_a_wrong_byte_is_found(bucket: Make, cloud: Cloud) -> None:
 
 
 def test_a_wrong_byte_in_a_resumed_download_is_found(bucket: Make, cloud: Cloud) -> None:
-    store = bucket(wait_max=2)
+    store = bucket(wait_max=10)
     store.put("a", bytes(range(256)) * 100)
     cloud.fail("truncate", "GET", "alt=media")
     cloud.fail("corrupt", "GET", "alt=media")

@@ -216,6 +216,30 @@ def test_a_file_cannot_be_a_folder_too(folder: Folder) -> None:
         folder.put("c", b"four")
     assert folder.get("c") is None
     assert list(folder.names()) == ["a", "c/d"]
+    assert not [path for path in folder.path.rglob("*") if path.name.endswith(".tmp")]
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from job.errors import Failed
+from job.store.folder import Folder
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+folder = Folder(Path(sys.argv[1]))
+try:
+    folder.put("a", bytes(2000), replaces=folder.head("a"))
+except Failed as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_keeps_what_was_there(folder: Folder) -> None:
+    head = folder.put("a", b"old", meta={"k": "v"})
+    ran = subprocess.run([sys.executable, "-c", FULL, folder.path], check=True, capture_output=True, text=True)
+    assert f"cannot write {folder.path}/a: File too large" in ran.stdout
+    assert folder.head("a") == head
+    assert not [path for path in folder.path.rglob("*") if path.name.endswith(".tmp")]
 
 
 def test_names_next_to_each_other_share_no_sidecar(folder: Folder) -> None:
