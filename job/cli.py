@@ -10,6 +10,8 @@ import click
 
 from job.config import Settings
 from job.errors import ConfigError, NetanomalyError
+from job.log import json_lines
+from job.units import clean
 
 _EXITS = """Exit status: 0 done; 1 something failed and a retry may help; 2 fix the configuration; 3 not allowed."""
 
@@ -22,15 +24,24 @@ def main() -> NoReturn:
         status = 1
     except click.ClickException as error:
         error.show()
+        _log(error.format_message())
         status = 2
     except NetanomalyError as error:
         for line in str(error).splitlines():
-            click.echo(f"netanomaly: {line}", err=True)
+            click.echo(f"netanomaly: {clean(line, 2000)}", err=True)
+        _log(str(error))
         status = error.exit_status
     except BrokenPipeError:  # the reader of our output went away: not our failure
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     sys.exit(status)
+
+
+def _log(complaint: str) -> None:
+    """Tell Cloud Run's log too, in its form, why nothing was done."""
+    if "CLOUD_RUN_EXECUTION" in os.environ:
+        labels = {"execution": os.environ["CLOUD_RUN_EXECUTION"], "task": os.environ.get("CLOUD_RUN_TASK_INDEX", "0")}
+        json_lines(sys.stdout, labels)("ERROR", "command.refused", complaint)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=_EXITS)

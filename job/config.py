@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 
+from detectors.duration import text
 from job.errors import ConfigError
 from job.policy import Duration, Policy, Positive
 from job.units import parse_time, utc
@@ -19,18 +20,21 @@ PREFIX = "NETANOMALY_"
 
 DAY = timedelta(days=1)
 
+FIRST, LAST = datetime(1980, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+"""Between these every time that is asked for lies, so that no history that is read before it leaves the calendar."""
+
 
 def _words(given: Any) -> Any:
     """A list given as one string, as flags and the environment have it: `vm,nat`."""
     return tuple(word.strip() for word in given.split(",") if word.strip()) if isinstance(given, str) else given
 
 
-def _moment(given: Any) -> Any:
-    if isinstance(given, str):
-        return parse_time(given)
-    if isinstance(given, datetime):
-        return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
-    return parse_time(str(given))  # TOML's own dates
+def _moment(given: Any) -> datetime:
+    """A time as flags, the environment or TOML's own dates have it."""
+    moment = parse_time(str(given))
+    if not FIRST <= moment < LAST:
+        raise ValueError(f"{given} lies outside the years {FIRST.year} to {LAST.year - 1}")
+    return moment
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
@@ -38,14 +42,24 @@ Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(utc, retu
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, validate_default=True, allow_inf_nan=False
+    )
+
+
+def _set(policy: Policy) -> dict[str, Any]:
+    return policy.model_dump(mode="json", exclude_unset=True)
+
+
+Differing = Annotated[Policy, PlainSerializer(_set)]
+"""A policy of which only the settings count that were given."""
 
 
 class Rule(_Table):
     """Policy settings for some metrics; of several rules that fit, the later one decides."""
 
     metrics: Words = Field(min_length=1, description="Presets, metric types or patterns such as *dropped*.")
-    policy: dict[str, Any] = Field(description="The settings of [policy] that differ for these metrics.")
+    policy: Differing = Field(description="The settings of [policy] that differ for these metrics.")
 
 
 class CustomQuery(_Table):
@@ -114,41 +128,37 @@ class Settings(_Table):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if DAY % self.step or self.step % timedelta(seconds=1):
-            raise ValueError(f"step = {utc_free(self.step)} does not divide a day; take 1m, 5m, 10m, 15m, 30m or 1h")
-        if self.source == "monitoring" and self.step % timedelta(minutes=1):
-            raise ValueError(f"step = {utc_free(self.step)}: Cloud Monitoring aligns to whole minutes; take 1m or more")
-        if self.from_ and self.to and self.from_ >= self.to:
-            raise ValueError(f"from = {utc(self.from_)} is not before to = {utc(self.to)}; swap or move them")
-        if self.source == "files" and not self.input:
-            raise ValueError("source = files needs input: --input DIR, FILE or gs://BUCKET/PREFIX")
-        if self.input and self.source != "files":
-            raise ValueError(f"input = {self.input!r} is read only by source = files; add --source files")
-        if self.query and self.source != "monitoring":
-            raise ValueError(f"[[query]] tables are read only by source = monitoring, not by {self.source}")
-        if self.detector.keys() - set(self.detectors):
-            odd = min(self.detector.keys() - set(self.detectors))
-            raise ValueError(f"[detector.{odd}] has settings, but detectors = {', '.join(self.detectors)} lacks it")
-        for rule in self.rule:
-            self._ruled(rule)
+        wrong = list(self._odd())
+        if wrong:
+            raise ValueError("\n".join(wrong))
         return self
 
-    def _ruled(self, *rules: Rule) -> Policy:
-        given: dict[str, Any] = self.policy.model_dump(exclude_unset=True)
-        for rule in rules:
-            given |= rule.policy
-        return Policy.model_validate(given)
+    def _odd(self) -> Iterator[str]:
+        """What does not go together."""
+        if DAY % self.step or self.step % timedelta(seconds=1):
+            yield f"step = {text(self.step)} does not divide a day; take 1m, 5m, 10m, 15m, 30m or 1h"
+        elif self.source == "monitoring" and self.step % timedelta(minutes=1):
+            yield f"step = {text(self.step)}: Cloud Monitoring aligns to whole minutes; take 1m or more"
+        if self.from_ and self.to and self.from_ >= self.to:
+            yield f"from = {utc(self.from_)} is not before to = {utc(self.to)}; swap or move them"
+        if self.source == "files" and not self.input:
+            yield "source = files needs input: --input DIR, FILE or gs://BUCKET/PREFIX"
+        if self.input and self.source != "files":
+            yield f"input = {self.input!r} is read only by source = files; add --source files"
+        if self.query and self.source != "monitoring":
+            yield f"[[query]] tables are read only by source = monitoring, not by {self.source}"
+        for odd in sorted(self.detector.keys() - set(self.detectors)):
+            yield f"[detector.{odd}] has settings, but detectors = {', '.join(self.detectors)} lacks it"
 
     def policy_of(self, *names: str) -> Policy:
         """The policy of the metric that goes by these names: [policy], then each fitting [[rule]] over it."""
-        return self._ruled(*(r for r in self.rule if any(fnmatch.fnmatchcase(n, p) for n in names for p in r.metrics)))
-
-
-def utc_free(duration: timedelta) -> str:
-    """A duration as settings write it."""
-    from detectors.duration import text
-
-    return text(duration)
+        policy = self.policy
+        for rule in self.rule:
+            if any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in rule.metrics):
+                policy = policy.model_copy(
+                    update={key: getattr(rule.policy, key) for key in rule.policy.model_fields_set}
+                )
+        return policy
 
 
 @dataclass(frozen=True)
@@ -189,6 +199,8 @@ def _environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
             inner = found
             for table in tables:
                 inner = inner.setdefault(table, {})
+                if not isinstance(inner, dict):
+                    raise ConfigError(f"{name} is a setting of a table that another variable sets whole; unset one")
             inner[key] = environ[name]
     yield from found.items()
 
@@ -212,35 +224,53 @@ def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
 def _complaints(error: ValidationError, places: tuple[Given, ...]) -> Iterator[str]:
     """What is wrong, a line each, under the name by which it was given."""
     for fault in error.errors(include_url=False):
-        where = [str(part) for part in fault["loc"] if part not in {"int", "literal['majority','all']"}]
-        text = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            yield _unknown(where, places)
-        elif not where:
-            yield text
+        where = fault["loc"]
+        said = fault["msg"].removeprefix("Value error, ")
+        if not where:
+            yield from said.splitlines()
+        elif fault["type"] == "extra_forbidden":
+            yield f"{_called(where, places)}: no such setting; {_instead(where)}"
         else:
-            value = fault["input"]
-            shown = "" if repr(value) in text or isinstance(value, Mapping) else f"{value!r}: "
-            yield f"{_called(where, places)}: {shown}{text}"
+            rule = _RULES.get(fault["type"]) or said.replace("Input should", "it should")
+            value = repr(fault["input"])
+            silent = value in rule or isinstance(fault["input"], Mapping) or fault["input"] == ()
+            yield f"{_called(where, places)}: " + (rule if silent else f"{value[:200]}: {rule}")
 
 
-def _unknown(where: list[str], places: tuple[Given, ...]) -> str:
-    """The complaint about a setting that does not exist, with what its writer may have meant."""
+_RULES = {
+    "missing": "it is missing; write it",
+    "model_type": "it is a table; write its settings one by one, such as policy.threshold",
+    "dict_type": "it is a table; write its settings one by one",
+    "tuple_type": "it is a list; write [...], or [[...]] for tables",
+    "too_short": "it names nothing; write at least one name, or leave the setting out",
+}
+"""Rules in this program's terms, where the validator has its own."""
+
+
+def _instead(where: tuple[int | str, ...]) -> str:
+    """What the writer of a setting that does not exist may have meant."""
     table: Any = Settings
     for key in where[:-1]:
         annotation = table.model_fields[key].annotation if key in table.model_fields else None
         inner = [t for t in (annotation, *get_args(annotation)) if isinstance(t, type) and issubclass(t, BaseModel)]
         table = inner[0] if inner else table
     names = [f.alias or n for n, f in table.model_fields.items()]
-    near = difflib.get_close_matches(where[-1], names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}"
-    return f"{_called(where, places)}: no such setting; {hint}"
+    near = difflib.get_close_matches(str(where[-1]), names, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}"
 
 
-def _called(where: list[str], places: tuple[Given, ...]) -> str:
+def _called(where: tuple[int | str, ...], places: tuple[Given, ...]) -> str:
     """How the place that decided calls the setting at this path."""
-    key = where[0]
-    for given in places:
-        if key in given.values:
-            return given.called(".".join(where))
-    return ".".join(where)
+    holds = [given for given in places if _holds(given.values, where)] or [g for g in places if where[0] in g.values]
+    name = ".".join(str(key) for key in where)
+    return holds[0].called(name) if holds else name
+
+
+def _holds(values: Any, where: tuple[int | str, ...]) -> bool:
+    """Whether there is something at this path."""
+    for key in where:
+        try:
+            values = values[key]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True

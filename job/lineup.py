@@ -11,6 +11,9 @@ from detectors import Detector, duration
 from detectors.detector import available, load
 from job.errors import ConfigError
 
+LONGEST = timedelta(days=2 * 366)
+"""No detector may look farther back; Cloud Monitoring keeps points for two years."""
+
 
 def build(names: tuple[str, ...], settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Detector]:
     """Return the named detectors, each built from its table of settings.
@@ -62,6 +65,9 @@ def _called(name: str, kind: type[Any], given: Mapping[str, Any]) -> Detector:
         raise ConfigError(f"detector.{name}: {error}") from None
     if not isinstance(detector, Detector) or not isinstance(detector.history, timedelta):
         raise ConfigError(f"detectors: {name!r} is no detector: it needs a `history` (a timedelta) and to be callable")
+    if not timedelta(0) <= detector.history <= LONGEST:
+        asked = duration.text(detector.history)
+        raise ConfigError(f"detector.{name} asks for {asked} of history; there is none beyond {duration.text(LONGEST)}")
     return detector
 
 

@@ -12,6 +12,8 @@ from job.units import utc
 
 DAY = timedelta(days=1)
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True)
 class Slice:
@@ -49,10 +51,8 @@ def window(settings: Settings, now: datetime) -> Window:
     """
     end = min(settings.to or now, now)
     start = settings.from_ or end - timedelta(hours=settings.hours)
-    if start >= now:
-        raise ConfigError(f"from = {utc(start)} is not before the present, {utc(now)}; begin earlier")
     if start >= end:
-        raise ConfigError(f"from = {utc(start)} is not before the end, {utc(end)}; begin earlier or end later")
+        raise ConfigError(f"from = {utc(start)} is not before the present, {utc(now)}; begin earlier")
     return Window(start, end, backfill=settings.from_ is not None or settings.to is not None)
 
 
@@ -99,8 +99,12 @@ def mine(every: tuple[Slice, ...], index: int, count: int) -> tuple[Slice, ...]:
     return every[index::count]
 
 
+def whole(moment: datetime, step: timedelta) -> datetime:
+    """The last line of the grid at or before a moment."""
+    return moment - (moment - EPOCH) % step
+
+
 def until(piece: Slice, now: datetime, settle: timedelta) -> datetime:
     """Up to where the slice's day has settled: the day's end, or the last period that is older than `settle`."""
     settled = now - settle
-    periods = max(timedelta(0), min(settled - piece.start, DAY)) // piece.query.step
-    return piece.start + periods * piece.query.step
+    return whole(min(max(settled, piece.start), piece.start + DAY), piece.query.step)

@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from detectors import duration
 
@@ -13,10 +13,36 @@ def _duration(given: Any) -> Any:
     return duration.parse(given) if isinstance(given, str) else given
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(duration.text, return_type=str)]
-"""A duration of at least nothing, written 90m, 6h or 7d."""
+def _bounded(given: timedelta) -> timedelta:
+    if not timedelta(0) <= given <= timedelta(days=366):
+        raise ValueError(f"{given} is not a duration of 0s to 366d")
+    return given
 
-Positive = Annotated[Duration, Field(gt=timedelta(0))]
+
+def _positive(given: timedelta) -> timedelta:
+    if given < timedelta(seconds=1):
+        raise ValueError(f"{duration.text(given)} is no time at all; write 1s or more")
+    return given
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    AfterValidator(_bounded),
+    PlainSerializer(duration.text, return_type=str),
+]
+"""A duration of nothing to a year, written 90m, 6h or 7d."""
+
+Positive = Annotated[Duration, AfterValidator(_positive)]
+
+
+def _votes(given: Any) -> int | str:
+    words = str(given)
+    if words in {"majority", "all"}:
+        return words
+    if re.fullmatch(r"[1-9]\d{0,3}", words):
+        return int(words)
+    raise ValueError(f"{given!r} is not how many detectors must agree: write a number from 1, majority or all")
 
 
 class Persistence(BaseModel):
@@ -47,7 +73,7 @@ class Persistence(BaseModel):
 class Policy(BaseModel):
     """What is worth telling a person, for one metric. Detectors score; only this decides."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     threshold: float = Field(6.0, gt=0, description="How many usual deviations from the expected value count as a hit.")
     direction: Literal["both", "up", "down"] = Field("both", description="Which way a deviation must go to be told.")
@@ -58,7 +84,7 @@ class Policy(BaseModel):
         Persistence(hits=2, periods=3), description="M/N: M of the last N periods must be hits."
     )
     loud: float = Field(2.0, ge=1, description="A hit this many times over the threshold needs no persistence.")
-    votes: int | Literal["majority", "all"] = Field(
+    votes: Annotated[int | Literal["majority", "all"], BeforeValidator(_votes)] = Field(
         "majority", description="How many of the detectors that have a baseline must agree: a number, majority or all."
     )
     informed: bool = Field(
@@ -77,12 +103,6 @@ class Policy(BaseModel):
     adopt: Positive = Field(
         timedelta(days=1), description="After this long, being absent or at zero is the new normal and no longer told."
     )
-
-    @model_validator(mode="after")
-    def _votes(self) -> "Policy":
-        if isinstance(self.votes, int) and self.votes < 1:
-            raise ValueError(f"votes = {self.votes}: at least one detector must vote; write 1 or more, majority or all")
-        return self
 
     def needed(self, speaking: Any) -> Any:
         """How many votes make a hit where so many detectors have a baseline (an array or a number)."""

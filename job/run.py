@@ -9,6 +9,7 @@ from itertools import groupby
 from threading import Event
 
 from job.anomaly import SCHEMA
+from job.errors import NetanomalyError
 from job.plan import Slice
 from job.slices import Job, Outcome, attempt, summary
 from job.sources.recent import Recent
@@ -79,8 +80,14 @@ def run(
     finally:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
-        record(job, task, slices, sorted(outcomes, key=lambda o: (o.slice.query.name, o.slice.day)), status, began)
-    return sorted(outcomes, key=lambda o: o.slice.name)
+        ordered = sorted(outcomes, key=lambda o: o.slice.name)
+        try:
+            record(job, task, slices, ordered, status, began)
+        except NetanomalyError as error:
+            if status != "stopped":
+                raise
+            job.log("ERROR", "record.failed", str(error))  # and stop, which is what was asked for
+    return ordered
 
 
 def record(

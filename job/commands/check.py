@@ -9,6 +9,7 @@ from job.commands.prepare import prepare
 from job.config import Settings
 from job.errors import NetanomalyError, NotAllowed
 from job.log import plain_lines
+from job.plan import whole
 from job.query import Query
 from job.slices import Job
 from job.store.probe import check as probe
@@ -36,7 +37,8 @@ def _tried(what: str, action: Callable[[], str]) -> int:
 
 def _readable(job: Job, query: Query) -> str:
     facts = job.source.describe(query)
-    series = job.source.count(query, job.now - timedelta(hours=1), job.now)
+    now = whole(job.now, query.step)
+    series = job.source.count(query, now - max(query.step, timedelta(hours=1)), now)
     return f"{series} series in the last hour, in {facts.unit}, settled after {duration_text(facts.settle)}"
 
 

@@ -8,7 +8,7 @@ from job.commands.show import console, line
 from job.config import Settings
 from job.examine import needed
 from job.log import plain_lines
-from job.plan import DAY
+from job.plan import DAY, whole
 from job.slices import policy_of
 from job.units import utc
 
@@ -32,7 +32,7 @@ def plan(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     for query in dict.fromkeys(piece.query for piece in every):
         days = [piece for piece in every if piece.query == query]
         start = days[0].start - needed(job.detectors, policy_of(settings, query), query.step)
-        end = min(job.now, days[-1].start + DAY)
+        end = whole(min(job.now, days[-1].start + DAY), query.step)
         series = job.source.count(query, start, end)
         points = series * ((end - start) // query.step)
         asked = len(days) + points // PAGE

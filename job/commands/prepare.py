@@ -1,14 +1,17 @@
 """Put together and check everything that a run needs, before anything is read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 
 from job import lineup
 from job.config import Settings
+from job.errors import ConfigError
 from job.log import Log
 from job.plan import Slice, Window, custom, slices, window
+from job.presets import expand
 from job.query import Query
-from job.slices import Job, policy_of
+from job.slices import Job
 from job.sources import Source, open_source
 from job.store import open_store
 
@@ -21,9 +24,9 @@ def prepare(
     Raises:
         ConfigError: a setting, a detector or a metric does not exist or does not fit.
     """
-    detectors = lineup.build(settings.detectors, settings.detector)
-    store = open_store(settings.output)
-    window(settings, now)
+    complaints = [words for words in map(_complaint, _checks(settings, now)) if words]
+    if complaints:
+        raise ConfigError("\n".join(complaints))
     source = open_source(settings, environ, now)
     present = source.now(now)
     span = window(settings, present)
@@ -31,16 +34,33 @@ def prepare(
     job = Job(
         settings=settings,
         source=source,
-        store=store,
-        detectors=detectors,
+        store=open_store(settings.output),
+        detectors=lineup.build(settings.detectors, settings.detector),
         versions=lineup.versions(settings.detectors),
         now=present,
         backfill=span.backfill,
         log=log,
     )
-    for query in {piece.query for piece in every}:
-        policy_of(settings, query)
     return job, every, span
+
+
+def _checks(settings: Settings, now: datetime) -> Iterator[Callable[[], object]]:
+    """What can be wrong with what the settings name, to be found before any of it is asked."""
+    for name in settings.detectors:
+        yield partial(lineup.build, (name,), settings.detector)
+    yield partial(open_store, settings.output)
+    yield partial(window, settings, now)
+    if settings.source != "files":  # whose metrics are what the files hold
+        for name in settings.metrics:
+            yield partial(expand, (name,))
+
+
+def _complaint(check: Callable[[], object]) -> str:
+    try:
+        check()
+    except ConfigError as error:
+        return str(error)
+    return ""
 
 
 def queries(settings: Settings, source: Source) -> tuple[Query, ...]:

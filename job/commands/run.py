@@ -1,6 +1,7 @@
 """netanomaly run: one task's share of a run, and what it found."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -65,6 +66,8 @@ def _task(environ: Mapping[str, str], now: datetime) -> Task:
             f"CLOUD_RUN_TASK_INDEX = {given['INDEX']} is not below CLOUD_RUN_TASK_COUNT = {given['COUNT']}"
         )
     execution = environ.get("CLOUD_RUN_EXECUTION") or f"local-{now:%Y%m%dT%H%M%SZ}-{os.getpid()}"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,150}", execution):
+        raise ConfigError(f"CLOUD_RUN_EXECUTION = {execution!r} cannot name an execution; use letters, digits and '-'")
     return Task(execution, given["INDEX"], given["COUNT"], given["ATTEMPT"])
 
 
