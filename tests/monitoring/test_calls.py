@@ -9,6 +9,7 @@ import google.auth
 import grpc
 import numpy as np
 import pytest
+from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError
 
 from job.errors import ConfigError, Failed, NotAllowed
@@ -290,3 +291,22 @@ def test_without_credentials_the_way_out_is_told(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(NotAllowed, match="gcloud auth application-default login") as refused:
         Monitoring((), MINUTE, now=DAY).metrics(())
     assert "secret" not in str(refused.value)
+
+
+def test_the_credentials_name_the_project_and_the_address_is_googles(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def some(**wanted: object) -> tuple[AnonymousCredentials, str]:
+        asked.append(wanted)
+        return AnonymousCredentials(), "of-credentials"  # type: ignore[no-untyped-call]  # not annotated there
+
+    monkeypatch.setattr(google.auth, "default", some)
+    reader = Monitoring((), MINUTE, now=DAY)
+    assert {one.project for one in reader.metrics(())} == {"of-credentials"}
+    assert reader._connection()[0].transport.host == "monitoring.googleapis.com:443"
+    assert len(asked) == 1
+
+
+def test_opening_a_source_contacts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(google.auth, "default", None)
+    assert Monitoring(("p",), MINUTE, now=DAY).metrics(())

@@ -86,6 +86,12 @@ def test_series_cut_by_pages_are_whole_again(server: MonitoringServer) -> None:
     assert server.calls["ListTimeSeries"] == 12
 
 
+def test_a_page_of_many_megabytes_is_read(server: MonitoringServer) -> None:
+    for number in range(60):
+        server.add(SENT, vm(number, instance_name="x" * 100_000), [60], DAY)
+    assert len(rows(server, query(SENT), 0, 1)) == 60
+
+
 def test_rows_come_in_the_order_of_their_labels(server: MonitoringServer) -> None:
     for number in ("20", "1", "3"):
         server.add(SENT, vm(number, instance_name="x"), [60], DAY)
@@ -169,6 +175,11 @@ def test_a_counter_that_restarts_in_mid_minute_loses_only_what_nobody_counted(se
     same(rows(server, query(NODE), 1, 4), [[10, 1, 1]])
 
 
+def test_a_start_before_the_point_before_does_not_count_twice(server: MonitoringServer) -> None:
+    server.add(NODE, {"resource.labels.node_name": "n"}, [600, 1200, 60, 120], DAY, resets=[0, 0, 90, 90])
+    same(rows(server, query(NODE), 1, 4), [[10, 1, 1]])
+
+
 def test_a_counter_that_falls_without_a_new_start_says_nothing(server: MonitoringServer) -> None:
     server.add(NODE, {"resource.labels.node_name": "n"}, [600, 1200, 60, 120], DAY)
     same(rows(server, query(NODE), 1, 4), [[10, NAN, 1]])
@@ -228,6 +239,24 @@ def test_past_six_weeks_ten_minute_points_fill_their_columns(server: MonitoringS
     server.add(SENT, vm(1), np.repeat([60.0, 600.0], 10), old)
     frame = source(server).read(query(SENT), old, old + 20 * MINUTE)
     same(frame.values.tolist(), [[1.0] * 10 + [10.0] * 10])
+
+
+@pytest.mark.parametrize("step", [1, 8, 15])
+def test_ten_minute_points_make_an_even_rate_at_any_step(server: MonitoringServer, step: int) -> None:
+    old = server.now.replace(hour=0) - timedelta(days=60)
+    server.add(SENT, vm(1), np.full(240, 60.0), old)
+    frame = source(server).read(query(SENT, step=step * MINUTE), old, old + 240 * MINUTE)
+    same(frame.values.tolist(), [[1.0] * (240 // step)])
+
+
+@pytest.mark.parametrize(("sample", "step"), [(120, 3), (90, 1), (300, 2), (3607, 5)])
+def test_an_odd_sample_period_makes_an_even_rate(server: MonitoringServer, sample: int, step: int) -> None:
+    metric = Metric("custom.googleapis.com/odd", sample=sample)
+    server.add(metric, vm(1), np.full(max(2, 3600 // sample), 2.0 * sample), DAY)
+    found = np.array(rows(server, query(metric, step=step * MINUTE), 0, 120)[0])
+    wanted = 2.0 if sample < 3600 else 2.0 * 3607 / 3900
+    np.testing.assert_allclose(found[~np.isnan(found)], wanted)
+    assert (~np.isnan(found)).sum() * step >= 60
 
 
 @pytest.mark.parametrize("metric", [SENT, NODE, GAUGE], ids=["delta", "cumulative", "gauge"])
@@ -290,6 +319,28 @@ def test_labels_of_the_metadata_come_with_a_group(server: MonitoringServer) -> N
     frame = source(server).read(wanted, DAY, minutes(1))
     assert dict(frame.labels[0]) == {"resource.type": "gce_instance", "metadata.user_labels.env": "prod"}
     assert frame.values.tolist() == [[2]]
+
+
+@pytest.mark.parametrize("metric", [SENT, NODE], ids=lambda metric: metric.kind)
+def test_a_label_may_be_written_in_the_singular(server: MonitoringServer, metric: Metric) -> None:
+    for project in ("p", "q"):
+        server.add(metric, {"resource.labels.project_id": project}, [60, 120], DAY)
+    server.scopes["p"] = {"p", "q"}
+    wanted = query(
+        metric, group_by=("resource.type", "resource.label.project_id"), split_by="resource.label.project_id"
+    )
+    frame = source(server).read(wanted, minutes(1), minutes(2))
+    assert [labels["resource.labels.project_id"] for labels in frame.labels] == ["p", "q"]
+
+
+def test_more_points_than_one_lot_holds_are_all_placed(
+    server: MonitoringServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("job.sources.monitoring.grid._BATCH", 5)
+    server.page_size = 4
+    for number in range(7):
+        server.add(SENT, vm(number), 60 * np.arange(number, number + 3), DAY)
+    same(rows(server, query(SENT), 0, 3), [[n, n + 1, n + 2] for n in range(7)])
 
 
 def test_a_counter_cannot_be_grouped_by_metadata(server: MonitoringServer) -> None:

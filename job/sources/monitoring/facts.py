@@ -1,5 +1,6 @@
 """What Cloud Monitoring says of a metric, and what follows from it for reading."""
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from job.sources import Descriptor
 _KINDS = {1: "GAUGE", 2: "DELTA", 3: "CUMULATIVE"}
 _VALUES = {1: "BOOL", 2: "INT64", 3: "DOUBLE", 4: "STRING", 5: "DISTRIBUTION", 6: "MONEY"}
 _MINUTE = 60
+_DAY = 86_400
 _SAMPLE = timedelta(minutes=1)
 _SETTLE = timedelta(minutes=4)
 
@@ -59,10 +61,13 @@ def _counted(unit: str, noun: str) -> str:
 
 
 def period(query: Query, sample: timedelta, least: timedelta) -> int:
-    """The alignment period in seconds: whole steps and whole minutes, no shorter than the sample period or `least`."""
+    """The alignment period in seconds: whole steps, minutes, sample periods, and times `least`.
+
+    A sum over a period that is no multiple of the points' own would hold now one point more, now one less.
+    """
     step = int(query.step.total_seconds())
-    wanted = max(_MINUTE, sample.total_seconds(), least.total_seconds())
-    length = -(-int(wanted) // step) * step
-    while length % _MINUTE:
-        length += step
-    return length
+    natural = [max(1, int(length.total_seconds())) for length in (sample, least)]
+    length = math.lcm(_MINUTE, step, *natural)
+    if length <= _DAY:
+        return length
+    return -(-max(natural) // math.lcm(_MINUTE, step)) * math.lcm(_MINUTE, step)

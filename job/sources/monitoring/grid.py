@@ -1,6 +1,6 @@
 """From points stamped at the end of their period to columns that begin at theirs."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from job.sources.monitoring.decode import Key, Points
 
+_BATCH = 200_000
 _REGULAR = 8
 """So many points must agree before their spacing is believed."""
 
@@ -42,31 +43,52 @@ def aligned(points: Iterable[Points], window: Window, period: int, *, rate: bool
     whose points come regularly at a multiple of the period covers that multiple.
     """
     start = window.start // period * period
-    slots = -(-(window.end - start) // period)
-    keys, rows, ends, values = _stacked(list(points))
-    slot = np.ceil((ends - start) / period).astype(np.int64) - 1
-    inside = (slot >= 0) & (slot < slots)
-    coarse = np.full((len(keys), slots), np.nan)
-    coarse[rows[inside], slot[inside]] = values[inside]
+    place: dict[Key, int] = {}
+    coarse = np.full((0, -(-(window.end - start) // period)), np.nan)
+    for batch in _batches(points):
+        rows = np.array([place.setdefault(piece.key, len(place)) for piece in batch])
+        coarse = _grown(coarse, len(place))
+        _scatter(coarse, batch, rows, (start, period))
+    coarse = coarse[: len(place)]
     coarse[np.isinf(coarse)] = np.nan
     if rate:
         coarse /= period
     _spread(coarse, rate=rate)
-    fine = np.repeat(coarse, period // window.step, axis=1)
+    fine = coarse if period == window.step else np.repeat(coarse, period // window.step, axis=1)
     skipped = (window.start - start) // window.step
-    return Block(keys, fine[:, skipped : skipped + window.columns])
+    return Block(tuple(place), fine[:, skipped : skipped + window.columns])
 
 
-def _stacked(
-    points: Sequence[Points],
-) -> tuple[tuple[Key, ...], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """All points in one array, with the row of each; a series that came in pieces has one row."""
-    place: dict[Key, int] = {}
-    row = [place.setdefault(piece.key, len(place)) for piece in points]
-    rows = np.repeat(np.array(row, dtype=np.int64), [len(piece.ends) for piece in points])
-    ends = np.concatenate([piece.ends for piece in points]) if points else np.zeros(0)
-    values = np.concatenate([piece.values.astype(np.float64) for piece in points]) if points else np.zeros(0)
-    return tuple(place), rows, ends, values
+def _batches(points: Iterable[Points]) -> Iterator[list[Points]]:
+    """The points in lots that are worth a call to numpy each; held no longer than one lot lasts."""
+    batch, size = [], 0
+    for piece in points:
+        batch.append(piece)
+        size += len(piece.ends)
+        if size >= _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _grown(values: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
+    """The array with room for so many rows, and for more, that growing row by row may stay cheap."""
+    if rows <= len(values):
+        return values
+    more = np.full((max(rows, len(values) * 3 // 2) - len(values), values.shape[1]), np.nan)
+    return np.concatenate([values, more])
+
+
+def _scatter(coarse: NDArray[np.float64], batch: list[Points], row: NDArray[np.int64], grid: tuple[int, int]) -> None:
+    """Write points where they belong, in the order received."""
+    start, period = grid
+    rows = np.repeat(row, [len(piece.ends) for piece in batch])
+    ends = np.concatenate([piece.ends for piece in batch])
+    values = np.concatenate([piece.values.astype(np.float64) for piece in batch])
+    slot = np.ceil((ends - start) / period).astype(np.int64) - 1
+    inside = (slot >= 0) & (slot < coarse.shape[1])
+    coarse[rows[inside], slot[inside]] = values[inside]
 
 
 def _spread(coarse: NDArray[np.float64], *, rate: bool) -> None:

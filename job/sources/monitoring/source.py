@@ -2,8 +2,9 @@
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -56,7 +57,7 @@ class Monitoring:
         self._now = now
         self._endpoint = endpoint
         self._filter = both(filter)
-        self._group_by = tuple(_label(name) for name in group_by)
+        self._group_by = _labels(group_by)
         self._parts = parts
         self._line = Line(calls, patience)
         self._connected: tuple[Any, str] | None = (client, "") if client is not None else None
@@ -81,7 +82,7 @@ class Monitoring:
         """How many rows `read` would at most return."""
         known = self._learn(query.project, query.metric)
         window = _window(query, start, end)
-        _check_reducer(query, known)
+        query = _checked(query, known)
         length = period(query, known.sample, timedelta(0))
         span = -(-(window.end - window.start) // length) * length
         request = _aligned(query, known, window.end - span, window.end, length)
@@ -99,7 +100,7 @@ class Monitoring:
         """
         known = self._learn(query.project, query.metric)
         window = _window(query, start, end)
-        _check_reducer(query, known)
+        query = _checked(query, known)
         blocks = [
             (
                 (first - window.start) // window.step,
@@ -250,6 +251,11 @@ class Monitoring:
         return self._line.call(query.metric, query.project, _LIST, ask)
 
 
+def _labels(names: Iterable[str]) -> tuple[str, ...]:
+    # The type of resource is part of every group anyway.
+    return tuple(_label(name) for name in names if name != "resource.type")
+
+
 def _label(name: str) -> str:
     found = _LABEL.fullmatch(name)
     if not found:
@@ -268,11 +274,14 @@ def _window(query: Query, start: datetime, end: datetime) -> grid.Window:
     return grid.Window(int(start.timestamp()), int(end.timestamp()), int(query.step.total_seconds()))
 
 
-def _check_reducer(query: Query, known: Facts) -> None:
+def _checked(query: Query, known: Facts) -> Query:
+    """The query with its labels as the rows name them."""
     if query.reducer not in grid.REDUCERS:
         raise ConfigError(f"no reducer {query.reducer!r}; there are: {', '.join(grid.REDUCERS)}")
     if known.kind == "CUMULATIVE" and any(label.startswith("metadata.") for label in query.group_by):
         raise ConfigError(f"{query.metric} is cumulative and cannot be grouped by metadata; group it by its own labels")
+    split_by = query.split_by and _label(query.split_by)
+    return replace(query, group_by=_labels(query.group_by), split_by=split_by)
 
 
 def _request(query: Query, start: int, end: int) -> Any:
