@@ -42,6 +42,32 @@ def test_windows_agree_at_every_step(step: timedelta) -> None:
         same(whole, source.read(asked, MONDAY + 18 * HOUR, MONDAY + 30 * HOUR))
 
 
+def test_days_agree_where_a_gap_crosses_midnight() -> None:
+    source = Synthetic(vms=300, incidents=False)
+    asked = query(source, VM + "sent_bytes_count")
+    whole = source.read(asked, MONDAY, MONDAY + 28 * DAY)
+    missing = np.isnan(whole.values).reshape(len(whole.labels), 28, 288)
+    crossing = (missing[:, :-1, -1] & missing[:, 1:, 0] & ~missing[:, 1:, 4]).any(axis=0)
+    assert crossing.any()
+    midnight = MONDAY + (int(crossing.argmax()) + 1) * DAY
+    same(whole, source.read(asked, midnight, midnight + DAY))
+
+
+def test_days_agree_where_an_outage_crosses_midnight() -> None:
+    source = Synthetic(vms=12)
+    asked = query(source, VM + "sent_bytes_count")
+    outage = next(
+        incident
+        for incident in Synthetic(vms=3).incidents(MONDAY, MONDAY + 3000 * DAY)
+        if incident.kind == "zone-outage" and (incident.end - timedelta(minutes=20)).date() > incident.start.date()
+    )
+    midnight = outage.end.replace(hour=0, minute=0)
+    whole = source.read(asked, midnight - HOUR, midnight + HOUR)
+    assert (whole.values[:, 11:13] == 0).all(axis=1).sum() >= 4
+    same(whole, source.read(asked, midnight, midnight + HOUR))
+    same(whole, source.read(asked, midnight - HOUR, midnight))
+
+
 def test_a_window_before_1970_has_traffic_too() -> None:
     source = Synthetic()
     early = datetime.fromisoformat("1969-12-30T00:00:00+00:00")

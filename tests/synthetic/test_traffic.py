@@ -125,6 +125,19 @@ def test_a_worker_is_replaced_by_a_young_one() -> None:
     assert lives[-1][0] > DAILY
 
 
+def test_a_worker_drops_nothing_before_it_is_born_and_after_it_is_gone() -> None:
+    traffic = rows(read(Synthetic(vms=300), VM + "received_bytes_count", 21))
+    drops = rows(read(Synthetic(vms=300), FIREWALL + "dropped_packets_count", 21))
+    workers = [k for k in drops if dict(k)["metric.labels.instance_name"].startswith("worker")]
+    assert len(workers) > 20
+    identity = {dict(k)["resource.labels.instance_id"]: np.flatnonzero(~np.isnan(v)) for k, v in traffic.items()}
+    for worker in workers:
+        alive = identity[dict(worker)["resource.labels.instance_id"]]
+        dropped = np.flatnonzero(~np.isnan(drops[worker]))
+        assert alive[0] <= dropped[0]
+        assert dropped[-1] <= alive[-1]
+
+
 def test_drops_are_rare_and_seldom_zero() -> None:
     drops = read(QUIET, FIREWALL + "dropped_packets_count", 28)
     share = (~np.isnan(drops.values)).mean(axis=1)

@@ -144,7 +144,7 @@ class Synthetic:
                 "resource.labels.project_id": self._fleet.project,
                 "resource.labels.zone": zone,
             }
-            for event in outages(self._fleet, zone, range(days.start - 1, days.stop)):
+            for event in outages(self._fleet.seed, zone, range(days.start - 1, days.stop)):
                 yield _injected(event, labels, types("vm", frozenset(effects(event, {}))))
 
 

@@ -20,6 +20,7 @@ not. New connections follow the packets sent.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeAlias
 
 from job.sources.synthetic.draws import bits, uniform
@@ -103,21 +104,21 @@ def events(fleet: Fleet, member: Member, days: range) -> list[Event]:
     """The events of a member that touch `days` (days since 1970), in the order of their start."""
     around = range(days.start - 1, days.stop)
     own = _own(fleet, member, around)
-    shared = outages(fleet, member.zone, range(days.start - 2, days.stop + 1)) if member.zone else []
+    shared = outages(fleet.seed, member.zone, range(days.start - 2, days.stop + 1)) if member.zone else ()
     clear = [event for event in own if not any(_meet(event.span, outage.span) for outage in shared)]
-    lit = [event for event in shared if event.span.start in member.life and event.span[-1] in member.life]
     window = range(days.start * DAY, days.stop * DAY)
-    return sorted((e for e in clear + lit if _meet(e.span, window)), key=lambda event: event.span.start)
+    return sorted((e for e in (*clear, *shared) if _meet(e.span, window)), key=lambda event: event.span.start)
 
 
-def outages(fleet: Fleet, zone: str, days: range) -> list[Event]:
+@lru_cache(maxsize=64)
+def outages(seed: int, zone: str, days: range) -> tuple[Event, ...]:
     """The outages of a zone that begin in `days`."""
-    words = bits(fleet.seed, "outages", _FIRST_ZONE + ZONES.index(zone), days, 4)
-    return [
+    words = bits(seed, "outages", _FIRST_ZONE + ZONES.index(zone), days, 4)
+    return tuple(
         _event(OUTAGE, day, when, long, size, 0)
         for day, (chance, when, long, size) in zip(days, uniform(words), strict=True)
         if chance < _OUTAGE_CHANCE
-    ]
+    )
 
 
 def _own(fleet: Fleet, member: Member, days: range) -> Iterator[Event]:

@@ -55,9 +55,8 @@ def _whole(rate: Values, minutes: int) -> Values:
 
 def _activity(fleet: Fleet, member: Member, days: range, minutes: int) -> Values:
     start = days.start * DAY + _THURSDAY + member.offset
-    one_week = week(member.role)[(np.arange(WEEK) + start) % WEEK].reshape(-1, minutes).mean(axis=1)
-    steps = len(days) * DAY // minutes
-    activity = np.resize(one_week, steps)
+    at = (np.arange(min(len(days) * DAY, WEEK)) + start) % WEEK
+    activity = np.resize(week(member.role)[at].reshape(-1, minutes).mean(axis=1), len(days) * DAY // minutes)
     for span, size in _bursts(fleet, member, days):
         where, share = _cover(span, days, minutes)
         activity[where] += size * share
@@ -85,13 +84,14 @@ def _drift(fleet: Fleet, member: Member, days: range, minutes: int) -> Values:
     """The logarithm of the slow changes: lines between one random number an hour, and one a day."""
     knots = bell(bits(fleet.seed, "drift", member.series, range(days.start, days.stop + 1), 25))
     hours, whole_days = knots[:, :24].ravel(), knots[:, 24]
-    middle = (np.arange(len(days) * DAY // minutes) + 0.5) * minutes
-    return member.role.drift * (_between(hours, middle / 60) + _between(whole_days, middle / DAY))
+    middle = (2 * np.arange(len(days) * DAY // minutes) + 1) * minutes
+    return member.role.drift * (_between(hours, 60, middle) + _between(whole_days, DAY, middle))
 
 
-def _between(knots: Values, at: Values) -> Values:
-    place = at.astype(np.intp)
-    rest = at - place
+def _between(knots: Values, apart: int, middle: NDArray[np.int_]) -> Values:
+    """The line through knots that many minutes apart, at half minutes: whole numbers, exact from any first day."""
+    place, past = np.divmod(middle, 2 * apart)
+    rest = past / (2 * apart)
     return np.asarray(knots[place] * (1 - rest) + knots[place + 1] * rest)
 
 
