@@ -70,7 +70,8 @@ _FIRST_ZONE = 3 << 32
 class Injected:
     """An incident that was put into the data: the answer key.
 
-    `labels` are the resource labels that every series it touches carries (only a zone's, for an outage of the zone);
+    `labels` are labels that every series it touches carries: those of the resource, with a tunnel's name, or only a
+    zone's for an outage of the zone (whose idle machines were at 0 anyway);
     `metrics` are the types that it changes, in `[start, end)`. `size` is read as its kind says in this module's table.
     """
 
