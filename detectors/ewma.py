@@ -37,7 +37,8 @@ class Ewma:
     `guard`: a point farther off than this many deviations teaches nothing. `adopt`: a shift that lasts this long is the
     new normal; the level before it stays normal too for another `2 * warm_up`.
 
-    `history` is ten half-lives and what the guard remembers: more past changes a score by less than 0.01 deviations.
+    `history` is ten half-lives and what the guard remembers: more past changes no score of quiet data by 0.01
+    deviations.
 
     >>> import numpy as np
     >>> from datetime import UTC, datetime, timedelta
@@ -45,7 +46,7 @@ class Ewma:
     >>> values[0, -1] = 30.0
     >>> frame = Frame(values, datetime(2026, 11, 22, tzinfo=UTC), timedelta(minutes=5), ({},))
     >>> Ewma()(frame).score.round(1)[0, -2:]
-    array([-1. , 20. ])
+    array([-1., 20.])
 
     Roberts, "Control Chart Tests Based on Geometric Moving Averages", Technometrics 1(3), 1959;
     Finch, "Incremental calculation of weighted mean and variance", 2009.

@@ -37,7 +37,7 @@ FALSE_ALARMS = 2e-4
 FALSE_ALARMS_HEAVY = 1e-2
 """The same for Student's t with four degrees of freedom, of which 0.2 % lie beyond five standard deviations."""
 
-HISTORY = 0.05
+HISTORY = 0.01
 """More past than `history` changes no score of quiet data by more deviations than this."""
 
 PRECISION = 1e-3

@@ -12,16 +12,30 @@ from detectors.frame import Frame
 from detectors.scores import RELATIVE_FLOOR, Scores
 
 _DAY = timedelta(days=1)
-_HOUR = timedelta(hours=1)
 _WEEKS = 3
+"""The season comes from so many weeks: of three same weekdays, one may be an incident."""
+
 _CENTRED = 3
+"""A day's base is the median of the week that lies round it, this many days to each side."""
+
 _SCALE_DAYS = 7
-_MEMORY_DAYS = 7
 _AROUND = 2
-_COMMON = 0.25
-_SUSPECT = 3.0
-_LONG_AWAY = 0.9
+"""The spread comes from the errors of so many days, and so many hours before and after."""
+
 _OVERALL = 0.25
+"""The part that the whole day has in it: an hour that is always 0 is not known to be exact."""
+
+_COMMON = 0.25
+"""Errors beyond the guard teach the spread once they are this part of all."""
+
+_SUSPECT = 3.0
+"""From so many spreads on a point gets the second look, fully from one more."""
+
+_MEMORY_DAYS = 7
+"""The second look knows the levels of so many days."""
+
+_LONG_AWAY = 0.9
+"""It knows yesterday's values when this part of the last day was off."""
 
 Bools: TypeAlias = NDArray[np.bool_]
 
@@ -34,12 +48,15 @@ class Seasonal:
     before it alone,
 
         daily[slot]  = median over the last 21 days of x[d, slot] - base[d]
-        weekly[slot] = hourly smoothed median over the 3 last same weekdays of x[d, slot] - base[d] - daily[slot]
+        weekly[slot] = median over the 3 last same weekdays of x[d, slot] - base[d] - daily[slot], smoothed by hours;
+                       one of the three that was an incident is left out; 0 while there are fewer than three
         base[d]      = median over the days d-3 to d+3 that are past of the day's median
         level        = median of the hourly medians of x - daily - weekly over the last `2 * adopt`
         expected     = level + daily[slot] + weekly[slot]
-        spread**2    = mean square of the errors that these forecasts made within 2 hours of this time of day in the
-                       last 7 days, three parts, and at any time of the day, one part.
+        spread**2    = mean square of the errors that these forecasts made in the last 7 days: three parts those
+                       within 2 hours of this time of day, one part those of the whole day.
+
+    The first score comes with the third day; until there are three weeks, the daily season stands alone.
 
     A point more than 3 spreads off gets a second look: it is measured from whatever is nearest among the slots
     `tolerance` earlier and later, the levels of the last 7 days, the same weekday's own values, and, once nearly all of
@@ -50,7 +67,16 @@ class Seasonal:
     `tolerance`: how far a season may be early or late; an hour covers a change of the clocks, 0 is stricter.
     `guard`: an error of more spreads than this does not teach the spread, unless a quarter of the errors are such.
 
-    `history` is 33 days with the default settings, and exact: more past changes nothing.
+    `history` is 34 days with the default settings: more past changes no score of quiet data by 0.01 deviations.
+
+    >>> import numpy as np
+    >>> from datetime import UTC, datetime, timedelta
+    >>> time = np.arange(34 * 24)
+    >>> values = np.where(time % 24 < 9, 20.0, 100.0) + time % 5 - 2
+    >>> values[-12] = 20.0  # noon as if it were night
+    >>> frame = Frame(values[None], datetime(2026, 10, 1, tzinfo=UTC), timedelta(hours=1), ({},))
+    >>> Seasonal()(frame).score.round()[0, -13:-10]
+    array([  1., -48.,  -1.])
 
     Raises:
         ValueError: the frame's step does not divide a day.

@@ -26,7 +26,8 @@ class ZScore:
     `guard`: a point farther off than this many deviations teaches nothing. `adopt`: a shift that lasts this long is the
     new normal; the level before it stays normal too for another window, and the spread does not shrink meanwhile.
 
-    `history` is two windows and `adopt`: more past changes a score by less than 0.01 deviations.
+    `history` is two windows and `adopt`: more past changes no score of quiet data by 0.01
+    deviations.
 
     >>> import numpy as np
     >>> from datetime import UTC, datetime, timedelta
@@ -34,7 +35,7 @@ class ZScore:
     >>> values[0, -1] = 30.0
     >>> frame = Frame(values, datetime(2026, 11, 22, tzinfo=UTC), timedelta(minutes=5), ({},))
     >>> ZScore()(frame).score.round(1)[0, -2:]
-    array([-1. , 20. ])
+    array([-1., 20.])
 
     Shewhart, "Economic Control of Quality of Manufactured Product", 1931; for the robust form, Iglewicz and Hoaglin,
     "How to Detect and Handle Outliers", ASQC 1993.

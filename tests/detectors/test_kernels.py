@@ -88,7 +88,7 @@ runs = st.lists(st.tuples(st.sampled_from([0.0, 40.0, 80.0, float("nan")]), st.i
 jitter = np.random.default_rng(12).normal(0, 1, 320)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(runs)
 def test_any_sequence_of_levels_has_the_twins_scores(levels: list[tuple[float, int]]) -> None:
     xs = np.array([level for level, length in levels for _ in range(length)])
@@ -114,13 +114,13 @@ def test_a_level_is_remembered_exactly_as_long_as_it_says(back: int) -> None:
     assert (abs(zscore(frame(xs)).score[0, back]) > 5) == (back >= 65 + WINDOW)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)  # a point just on the limit may go either way
+@settings(max_examples=30, deadline=None, derandomize=True)  # a point just on the limit may go either way
 @given(st.lists(awkward, max_size=90))
 def test_any_series_has_the_twin_s_zscore(xs: list[float]) -> None:
     agree(zscore, twins.rolling(WINDOW, ADOPT // 2), np.array(xs, dtype=float))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)  # a point just on the limit may go either way
+@settings(max_examples=30, deadline=None, derandomize=True)  # a point just on the limit may go either way
 @given(st.lists(awkward, max_size=90))
 def test_any_series_has_the_twin_s_ewma(xs: list[float]) -> None:
     agree(ewma, twins.exponential(2 ** (-1 / 8)), np.array(xs, dtype=float))
