@@ -52,10 +52,13 @@ def test_a_step_shorter_than_the_sample_period_repeats_the_rate(server: Monitori
 
 
 def test_a_period_that_is_not_settled_is_not_read_in_part(server: MonitoringServer) -> None:
-    server.now = minutes(8)
     metric = Metric("custom.googleapis.com/slow", sample=300, delay=0)
-    server.add(metric, vm(1), [300, 600], DAY)
-    same(rows(server, query(metric), 0, 8), [[1, 1, 1, 1, 1, NAN, NAN, NAN]])
+    server.add(metric, vm(1), [300, 300, 300], DAY)
+    server.now = minutes(9)
+    assert rows(server, query(metric, step=2 * MINUTE), 0, 8) == []
+    server.now = minutes(16)
+    same(rows(server, query(metric, step=2 * MINUTE), 0, 8), [[1, 1, 1, 1]])
+    same(rows(server, query(metric, step=2 * MINUTE), 0, 12), [[1, 1, 1, 1, 1, NAN]])
 
 
 def test_a_gap_stays_a_gap(server: MonitoringServer) -> None:
@@ -203,6 +206,30 @@ def test_a_counter_served_twice_and_out_of_order_is_the_same(server: MonitoringS
     server.add(NODE, {"resource.labels.node_name": "n"}, values[order], DAY, stamps=60 * (order + 1), as_given=True)
     server.page_size = 2
     same(rows(server, query(NODE), 1, 5), [[2, 3, 4, 5]])
+
+
+def test_of_two_counts_at_one_moment_the_one_read_last_wins(server: MonitoringServer) -> None:
+    # Points are served in reverse, so that the 180 comes after the 240.
+    stamps = [60, 120, 120, 180]
+    server.add(NODE, {"resource.labels.node_name": "n"}, [60, 180, 240, 300], DAY, stamps=stamps, as_given=True)
+    same(rows(server, query(NODE), 1, 3), [[2, 2]])
+
+
+def test_a_counter_that_is_no_number_is_a_gap(server: MonitoringServer) -> None:
+    metric = Metric("custom.googleapis.com/double", kind="CUMULATIVE", value="DOUBLE")
+    server.add(metric, vm(1), [60, math.inf, 180, 240, NAN, 300, 360], DAY, as_given=True)
+    same(rows(server, query(metric), 1, 7), [[NAN, NAN, 1, NAN, NAN, 1]])
+
+
+def test_a_counter_sparser_than_the_descriptor_says_is_read(server: MonitoringServer) -> None:
+    server.add(NODE, {}, 600 * np.arange(1, 13), DAY, stamps=300 * np.arange(1, 13))
+    same(rows(server, query(NODE), 5, 60), [[2.0] * 55])
+
+
+def test_a_column_of_a_counter_needs_half_of_its_time(server: MonitoringServer) -> None:
+    values = [60, 120, 180, 240, NAN, NAN, NAN, NAN, 300, 360, NAN, 420, 480, 540, 600]
+    server.add(NODE, {"resource.labels.node_name": "n"}, values, DAY)
+    same(rows(server, query(NODE, step=5 * MINUTE), 0, 15), [[1, NAN, 1]])
 
 
 def test_a_counter_past_what_a_float_holds_keeps_its_differences(server: MonitoringServer) -> None:

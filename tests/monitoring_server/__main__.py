@@ -20,7 +20,7 @@ def main(port: int, vms: int, days: int, seed: int, now: str | None) -> None:
     fill(server, vms=vms, days=days, seed=seed)
     with server:
         click.echo(f"Cloud Monitoring's protocol on {server.endpoint}, project p. Point the job at it:")
-        click.echo(f"  MONITORING_EMULATOR_HOST={server.endpoint} netanomaly run --project p")
+        click.echo(f"  MONITORING_EMULATOR_HOST={server.endpoint} netanomaly run --source monitoring --project p")
         server.wait()
 
 
