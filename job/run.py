@@ -19,7 +19,7 @@ from job.units import utc
 WORKERS = 4
 """So many queries are read and scored side by side."""
 
-GRACE = 7.0
+GRACE = 4.0
 """Seconds that slices in hand may take after the request to stop; Cloud Run kills after 10."""
 
 
