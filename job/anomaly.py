@@ -38,7 +38,7 @@ class Resource(BaseModel):
 class Anomaly(BaseModel):
     """One contiguous event of one time series."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     # `schema` is a method of the base class, so the attribute has an underscore and the record's key has none.
     schema_: int = Field(alias="schema", description=f"Version of this record; {SCHEMA} now.")

@@ -248,7 +248,7 @@ def _record(
     said = {name: significant(float(scores[name].score[row, event.peak]), 4) for name in spoke}
     score = float(opinion.score[row, event.peak])
     if silent:
-        score = float(np.clip(-expected / spread, -CAP, 0.0)) if spread > 0 else -CAP
+        score = float(np.clip(-expected / spread, -CAP, 0.0)) + 0.0 if spread > 0 else -CAP  # never -0.0
     lowest = 0.0 if np.nanmin(frame.values[row]) >= 0 else -np.inf
     start, stop = frame.start + event.start * step, frame.start + event.stop * step
     direction: Literal["up", "down"] = "up" if event.way > 0 else "down"

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from job.config import Settings
 from job.errors import ConfigError
 from job.presets import slug
-from job.query import Query
+from job.query import Query, both
 from job.units import utc
 
 DAY = timedelta(days=1)
@@ -64,7 +64,7 @@ def custom(settings: Settings, projects: Iterable[str]) -> tuple[Query, ...]:
             project=project,
             step=settings.step,
             name=table.name or slug(table.type),
-            filter=table.filter,
+            filter=both(table.filter, settings.filter),
             group_by=table.group_by,
             reducer=table.reducer,
             noun=table.noun,

@@ -57,7 +57,7 @@ def read(store: Store, since: datetime, until: datetime) -> Reading:
 
 def _names(store: Store, since: datetime, until: datetime) -> Iterator[str]:
     """The objects of the days that the time touches; an event may begin in the evening before its object's day."""
-    last = (until - timedelta(microseconds=1)).astimezone(UTC).date() + timedelta(days=1)
+    last = (min(until, LATEST) - timedelta(microseconds=1)).astimezone(UTC).date() + timedelta(days=1)
     for name in store.names(ROOT):
         day, _, _ = name.removeprefix(ROOT + "date=").partition("/")
         try:
@@ -100,7 +100,7 @@ def frame(output: str, since: str | datetime | None = None, until: str | datetim
     if reading.problems:
         raise Failed("; ".join(reading.problems))
     columns = [f.alias or name for name, f in Anomaly.model_fields.items() if name != "resource"]
-    columns[6:6] = ["resource_type", "resource_labels"]
+    columns[5:5] = ["resource_type", "resource_labels"]
     rows = [_row(anomaly) for anomaly in reading.anomalies]
     table = pd.DataFrame(rows, columns=columns)
     for column in ("start", "end", "peak"):
@@ -116,7 +116,7 @@ def _row(anomaly: Anomaly) -> dict[str, object]:
 def _time(given: str | datetime | None, otherwise: datetime) -> datetime:
     if given is None:
         return otherwise
-    return parse_time(given) if isinstance(given, str) else given
+    return parse_time(str(given))
 
 
 def as_json(anomalies: Iterable[Anomaly]) -> str:
@@ -161,8 +161,8 @@ def table(anomalies: Iterable[Anomaly], most: int = 0) -> "Table":
         severity = Text(f"{a.severity} {band(a.severity)}", style=_STYLES[band(a.severity)])
         since = ("…" if a.continued else "") + f"{a.start:%m-%d %H:%M}"
         votes = f"{len(a.votes)}/{a.detectors}"
-        words = (since, lasted, a.kind, what, clean(a.series, 60), observed, quantity(a.expected, a.unit))
-        shown.add_row(severity, *(Text(word) for word in (*words, f"{a.score:+.3g}", votes)))
+        words = (since, lasted, a.kind, what, a.series, observed, quantity(a.expected, a.unit))
+        shown.add_row(severity, *(Text(clean(word, 60)) for word in (*words, f"{a.score:+.3g}", votes)))
     return shown
 
 

@@ -10,7 +10,7 @@ from job.examine import needed
 from job.log import plain_lines
 from job.plan import DAY, whole
 from job.slices import policy_of
-from job.units import utc
+from job.units import clean, utc
 
 PRICE = 0.50
 """US dollars for a million time series returned by Cloud Monitoring, after the first free million of a month."""
@@ -22,6 +22,7 @@ PAGE = 100_000
 def plan(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     """Show what a run would read and cost."""
     from rich.table import Table
+    from rich.text import Text
 
     job, every, span = prepare(settings, environ, now, plain_lines())
     shown = Table(box=None, pad_edge=False, header_style="bold")
@@ -38,7 +39,7 @@ def plan(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
         asked = len(days) + points // PAGE
         part = f"{query.part + 1}/{query.parts}"
         counts = (f"{n:,}" for n in (len(days), series, points, asked))
-        shown.add_row(query.metric, query.project, part, *counts)
+        shown.add_row(Text(clean(query.metric, 150)), Text(clean(query.project)), part, *counts)
         returned, calls = returned + series * len(days), calls + asked
     to = console()
     to.print(shown)
