@@ -109,6 +109,7 @@ class _Moments:
         for j in range(first, column + 1):
             x = self.values[j, rows]
             level = _learn(level, x, ~(np.isnan(x) | self.learned[j, rows]), self.decay)
+            self.learned[j, rows] = True
         self._put(rows, level)
 
     def recall(self, _: int, rows: Rows) -> None:

@@ -32,11 +32,11 @@ def score(values: NDArray[np.float64], expected: NDArray[np.float64], spread: ND
     All three arrays have one shape; NaN in any of them gives NaN there. The spread is floored relative to the size of
     the numbers, so that a flat line scores 0 against itself and +-CAP when it jumps.
     """
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        floor = RELATIVE_FLOOR * np.maximum(np.abs(expected), np.abs(values))
-        usual = np.maximum(spread, floor)
-        ratio = (values - expected) / usual
-        ratio = np.where(values == expected, 0.0, ratio)
-    unknown = np.isnan(values) | np.isnan(expected) | np.isnan(spread)
-    ratio[unknown] = np.nan
-    return Scores(expected=expected, spread=spread, score=np.clip(ratio, -CAP, CAP))
+    with np.errstate(invalid="ignore", over="ignore"):
+        usual = np.maximum(np.abs(expected), np.abs(values))
+        usual *= RELATIVE_FLOOR
+        np.maximum(usual, spread, out=usual)
+        usual[usual == 0] = 1.0  # 0 where 0 is expected: no deviation, whatever it is divided by
+        ratio = values - expected
+        ratio /= usual
+    return Scores(expected=expected, spread=spread, score=np.clip(ratio, -CAP, CAP, out=ratio))

@@ -116,8 +116,10 @@ class Seasonal:
             x[lead : lead + time] = values
             expected, spread = _forecast(self, x.reshape(days, slots, -1))
             expected = expected.reshape(x.shape)[lead : lead + time]
-            expected[~enough(values, 7 * _WEEKS * slots, frame.periods(self.warm_up))] = np.nan
-            return expected, spread.reshape(x.shape)[lead : lead + time]
+            spread = spread.reshape(x.shape)[lead : lead + time]
+            few = ~enough(values, 7 * _WEEKS * slots, frame.periods(self.warm_up))
+            expected[few] = spread[few] = np.nan
+            return expected, spread
 
         return by_rows(frame, kernel)
 

@@ -88,7 +88,7 @@ runs = st.lists(st.tuples(st.sampled_from([0.0, 40.0, 80.0, float("nan")]), st.i
 jitter = np.random.default_rng(12).normal(0, 1, 320)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(runs)
 def test_any_sequence_of_levels_has_the_twins_scores(levels: list[tuple[float, int]]) -> None:
     xs = np.array([level for level, length in levels for _ in range(length)])
