@@ -200,6 +200,13 @@ def test_a_counter_stamped_off_the_grid_is_shared_among_the_columns(server: Moni
     same(rows(server, query(NODE), 1, 3), [[1.5, 1]])
 
 
+def test_a_counter_stamped_between_seconds_loses_none_of_them(server: MonitoringServer) -> None:
+    metric = Metric("custom.googleapis.com/seconds", kind="CUMULATIVE", value="DOUBLE")
+    stamps = [30.5, 90.5, 150.25, 210.75]
+    server.add(metric, vm(1), stamps, DAY, stamps=stamps)
+    same(rows(server, query(metric), 1, 3), [[1, 1]])
+
+
 def test_a_counter_served_twice_and_out_of_order_is_the_same(server: MonitoringServer) -> None:
     order = np.array([4, 2, 2, 0, 1, 3, 4])
     values = np.array([60, 180, 360, 600, 900])

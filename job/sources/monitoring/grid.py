@@ -50,7 +50,6 @@ def aligned(points: Iterable[Points], window: Window, period: int, *, rate: bool
         coarse = _grown(coarse, len(place))
         _scatter(coarse, batch, rows, (start, period))
     coarse = coarse[: len(place)]
-    coarse[np.isinf(coarse)] = np.nan
     if rate:
         coarse /= period
     _spread(coarse, rate=rate)
@@ -76,8 +75,10 @@ def _grown(values: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
     """The array with room for so many rows, and for more, that growing row by row may stay cheap."""
     if rows <= len(values):
         return values
-    more = np.full((max(rows, len(values) * 3 // 2) - len(values), values.shape[1]), np.nan)
-    return np.concatenate([values, more])
+    grown = np.empty((max(rows, len(values) * 5 // 4), values.shape[1]))
+    grown[: len(values)] = values
+    grown[len(values) :] = np.nan
+    return grown
 
 
 def _scatter(coarse: NDArray[np.float64], batch: list[Points], row: NDArray[np.int64], grid: tuple[int, int]) -> None:
@@ -87,6 +88,7 @@ def _scatter(coarse: NDArray[np.float64], batch: list[Points], row: NDArray[np.i
     ends = np.concatenate([piece.ends for piece in batch])
     values = np.concatenate([piece.values.astype(np.float64) for piece in batch])
     slot = np.ceil((ends - start) / period).astype(np.int64) - 1
+    values[np.isinf(values)] = np.nan
     inside = (slot >= 0) & (slot < coarse.shape[1])
     coarse[rows[inside], slot[inside]] = values[inside]
 
