@@ -1,6 +1,7 @@
 """Files that are broken, odd or meant to harm: each gets one clear message, none a traceback."""
 
 import gzip
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -123,6 +124,18 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(GOOD) * 100_000)
     with pytest.raises(ConfigError, match=r"has \d+ bytes; files are read up to 1000000"):
         Files(str(tmp_path)).metrics(())
+
+
+def test_what_a_bomb_would_unpack_to_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "LIMIT", 1_000_000)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(bytes(50_000_000)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConfigError, match="unpacks to more than"):
+            Files(str(tmp_path)).metrics(())
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_broken_archive_is_named(tmp_path: Path) -> None:

@@ -92,6 +92,14 @@ def test_a_long_file_has_a_series_per_set_of_labels(tmp_path: Path) -> None:
     assert read(files, rx).values[:, 0].tolist() == [1, 2]
 
 
+def test_series_are_in_the_order_of_their_labels(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "ts,value,vm\n" + "".join(f"2026-11-22,{ord(vm)},{vm}\n" for vm in "cadb"))
+    files = Files(str(tmp_path / "a.csv"))
+    frame = read(files, files.metrics(())[0])
+    assert [labels["metric.labels.vm"] for labels in frame.labels] == list("abcd")
+    assert frame.values[:, 0].tolist() == [ord(vm) for vm in "abcd"]
+
+
 def test_files_of_one_metric_are_one(tmp_path: Path) -> None:
     write(tmp_path / "m/1.csv", "ts,value,vm\n2026-11-22 00:00,1,a\n2026-11-22 00:05,9,a\n")
     write(tmp_path / "m/2.csv", "ts,value,vm\n2026-11-22 00:05,2,a\n2026-11-22 00:05,3,b\n")

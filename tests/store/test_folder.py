@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from job.errors import ConfigError, Conflict, Failed, NotAllowed
-from job.store.folder import Folder
+from job.store.folder import Folder, _told
 from job.store.probe import check
 
 
@@ -255,6 +256,12 @@ def test_a_folder_that_may_not_be_written(folder: Folder) -> None:
     with pytest.raises(NotAllowed, match="may not write"):
         folder.put("a", b"one")
     assert [finding.verb for finding in check(folder) if not finding.allowed] == ["write", "overwrite", "delete"]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_what_may_not_be_written_says_so(number: int) -> None:
+    with pytest.raises(NotAllowed, match=r"may not write out/a: .*; grant this user access"), _told("out/a", "write"):
+        raise OSError(number, os.strerror(number))
 
 
 def test_what_the_disk_refuses_is_told() -> None:

@@ -39,7 +39,7 @@ class Words:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The rows of a file. `stamps` are microseconds since 1970, `values` NaN where there is no point.
+    """The rows of a file. `stamps` are microseconds since 1970, `values` NaN or infinite where there is no point.
 
     A long table has one column of values, and texts that tell the series apart; a wide one has none, and every
     column of values is a series.
@@ -175,16 +175,13 @@ def _read_parquet(data: bytes, name: str) -> "pa.Table":
 
 
 def _numbers(column: "pa.ChunkedArray", where: str) -> NDArray[np.float64]:
-    """A column's numbers; an infinity is no point."""
+    """A column's numbers; NaN where it has none."""
     import pyarrow as pa
 
     try:
-        values = column.cast(pa.float64(), safe=False).to_numpy()
+        return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise ConfigError(f"{where}: {column.type} cannot be read as numbers; make it a column of numbers") from None
-    values = np.array(values, dtype=np.float64)
-    values[~np.isfinite(values)] = np.nan
-    return values
 
 
 def _coded(column: "pa.ChunkedArray", where: str) -> "tuple[NDArray[np.int64], pa.StringArray]":
