@@ -95,7 +95,8 @@ class Line:
             with self._slots:
                 return self._retry()(function)(seconds)
         except (GoogleAPICallError, RetryError, GoogleAuthError, Incomplete) as error:
-            raise _meaning(error, about, project, permission) from error
+            # Nothing is chained: a traceback in a log must not quote what a token server answered.
+            raise _meaning(error, about, project, permission) from None
 
     def _retry(self) -> Callable[[Callable[[float], T]], Callable[[float], T]]:
         from google.api_core import exceptions
