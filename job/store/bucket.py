@@ -231,7 +231,7 @@ class Bucket:
         reason = _reason(error)
         status = _status(error)
         if status == 403:
-            named = re.search(r"storage\.[a-z]+\.[a-zA-Z]+", reason)
+            named = re.search(r"storage\.(?:objects|buckets)\.[a-zA-Z]+", reason)
             permission = named.group() if named else permission
             return NotAllowed(
                 f"may not {verb} {place}: {permission} is missing; grant {ROLE} on gs://{self.bucket} to the account "

@@ -209,7 +209,7 @@ def test_a_missing_permission_is_named(
 
 def test_a_refusal_that_names_nothing_is_told_what_is_needed(bucket: Make, cloud: Cloud) -> None:
     store = bucket()
-    cloud.fail(403, message="Forbidden")
+    cloud.fail(403, message="Forbidden by storage.googleapis.com")
     with pytest.raises(NotAllowed, match=r"storage\.objects\.create is missing"):
         store.put("a", b"one")
     cloud.fail(401, message="Invalid Credentials")
