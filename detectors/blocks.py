@@ -14,8 +14,11 @@ Kernel: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
 """Takes values as (time, series), gives the expected values and the spreads in the same shape."""
 
 _POINTS = 2**21
-_ROWS = 512
+_ROWS = 1024
+"""A block has at most so many points, 16 MB an array, and rows: more rows share the cost of a step in time."""
+
 _TILE = 2**16
+"""So many points are scored at once: half a megabyte an array, which the allocator hands out again."""
 
 
 def by_rows(frame: Frame, kernel: Kernel) -> Scores:
