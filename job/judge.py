@@ -1,9 +1,9 @@
 """From scores to anomalies: which deviations of one frame are worth telling, and what to tell of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from job.policy import Policy
 from job.units import significant, total_unit
 
 Way = Literal[1, -1]
+Hits: TypeAlias = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,10 @@ def judge(frame: Frame, scores: Mapping[str, Scores], policy: Policy, subject: S
     certain = _certain(side, opinion.score, policy)
     events: list[_Event] = []
     for row in np.flatnonzero((side[:, first:] != 0).any(axis=1) | np.isin(np.arange(len(side)), list(downs))).tolist():
-        events.extend(_silence(opinion, row, down, first) for down in downs.get(row, ()))
-        for hits in _runs(side[row], policy):
-            if any(hits[0] < down.stop and hits[-1] >= down.start for down in downs.get(row, ())):
-                continue  # the scores' view of an outage that is told anyway
+        silent = sorted(downs.get(row, ()), key=lambda down: down.start)
+        runs, openings = _apart(_runs(side[row], policy), side[row], silent)
+        events.extend(_silence(opinion, row, down, first, openings.get(down), certain[row]) for down in silent)
+        for hits in runs:
             if certain[row, hits[hits >= first]].any():
                 events.append(_deviation(opinion, row, hits, certain[row], first))
             else:
@@ -209,11 +210,41 @@ def _deviation(opinion: _Opinion, row: int, hits: NDArray[np.intp], certain: NDA
     )
 
 
-def _silence(opinion: _Opinion, row: int, down: Outage, first: int) -> _Event:
-    """The event of an outage, told by the last baseline that did not yet know of it."""
-    continued = down.certain < first
-    start = first if continued else down.start
-    known = np.flatnonzero(np.isfinite(opinion.expected[row, : down.start + 1] + opinion.spread[row, : down.start + 1]))
+def _apart(
+    runs: Iterable[Hits], side: NDArray[np.int8], silent: Sequence[Outage]
+) -> tuple[list[Hits], dict[Outage, Hits]]:
+    """The runs of hits without those that are how the scores see an outage, and these by their outage.
+
+    A run belongs to an outage when it had hits in it before that was certain. One that had not keeps only its hits
+    before the outage: what the scores say of the way back is no event.
+    """
+    rest: list[Hits] = []
+    openings: dict[Outage, Hits] = {}
+    for hits in runs:
+        down = next((d for d in silent if side[hits[0]] < 0 and hits[0] < d.stop and hits[-1] >= d.start), None)
+        if down is None:
+            rest.append(hits)
+        elif ((hits >= down.start) & (hits <= down.certain)).any():
+            openings.setdefault(down, hits)
+        elif hits[0] < down.start:
+            rest.append(hits[hits < down.start])
+    return rest, openings
+
+
+def _silence(
+    opinion: _Opinion, row: int, down: Outage, first: int, opening: Hits | None, certain: NDArray[np.bool_]
+) -> _Event:
+    """The event of an outage, told by the last baseline that did not yet know of it.
+
+    Where it was certain as a drop before it was certain as an outage, it is that drop's event, and keeps its start.
+    """
+    start, known_at = down.start, down.certain
+    if opening is not None and len(early := opening[certain[opening] & (opening < down.certain)]):
+        start, known_at = int(opening[0]), int(early[0])
+    continued = known_at < first
+    start = first if continued else start
+    last = min(start, down.start) + 1
+    known = np.flatnonzero(np.isfinite(opinion.expected[row, :last] + opinion.spread[row, :last]))
     return _Event(
         row=row,
         start=start,
@@ -222,7 +253,7 @@ def _silence(opinion: _Opinion, row: int, down: Outage, first: int) -> _Event:
         kind=down.kind,
         way=-1,
         continued=continued,
-        peak=start,
+        peak=max(start, down.start),
         baseline=int(known[-1]) if len(known) else down.start,
     )
 

@@ -7,7 +7,7 @@ from job.units import clean, lasting, quantity
 def of(anomaly: Anomaly) -> str:
     """Say what happened, where, since when and against what it was judged."""
     what = f"{noun(anomaly.metric)} of {clean(anomaly.series)}"
-    when = f"{anomaly.start:%Y-%m-%d %H:%M} UTC"
+    when = f"{anomaly.peak:%Y-%m-%d %H:%M} UTC"
     length = lasting(anomaly.end - anomaly.start)
     usual = _usual(anomaly)
     if anomaly.kind == "absent":
