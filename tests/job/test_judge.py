@@ -1,0 +1,290 @@
+"""What of the scores is told, and how."""
+
+import math
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given as example
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from detectors import CAP, Scores
+from job import judge as judging
+from job.anomaly import Anomaly, band
+from job.judge import judge, severity
+from job.policy import Persistence
+from tests.job.judging import BEFORE, DAY, HOUR, LEVEL, SPREAD, frame, given, policy, scores, subject, verdict
+
+
+def spans(values: Any, said: dict[str, Scores] | None = None, **settings: Any) -> list[tuple[str, int, int]]:
+    """Each anomaly's kind and hours of the judged day."""
+    found = verdict(values, said, **settings).anomalies
+    return [(a.kind, (a.start - DAY) // HOUR, (a.end - DAY) // HOUR) for a in found]
+
+
+def test_a_spike_and_a_drop_and_nothing_else() -> None:
+    found = verdict([100, 170, 100, 105, 30, 100])
+    spike, drop = found.anomalies
+    assert (spike.kind, spike.direction, spike.observed, spike.score, spike.votes) == ("spike", "up", 170, 7, {"d": 7})
+    assert (drop.kind, drop.direction, drop.observed, drop.score, drop.votes) == ("drop", "down", 30, -7, {"d": -7})
+    assert (spike.start, spike.end, spike.peak) == (DAY + HOUR, DAY + 2 * HOUR, DAY + HOUR)
+    assert (spike.expected, spike.lower, spike.upper, spike.excess, spike.excess_unit) == (100, 40, 160, 252_000, "By")
+    assert (spike.step, spike.history, spike.detectors, spike.unit) == (3600, {"d": "1h"}, 1, "By/s")
+    assert (found.tested, found.warming_up, found.suppressed) == (6, (), {})
+
+
+@pytest.mark.parametrize(("direction", "kinds"), [("both", ["spike", "drop"]), ("up", ["spike"]), ("down", ["drop"])])
+def test_direction(direction: str, kinds: list[str]) -> None:
+    assert [kind for kind, _, _ in spans([100, 200, 100, 20, 100], direction=direction)] == kinds
+
+
+@pytest.mark.parametrize(
+    ("rule", "told", "held"),
+    [("min_absolute", 100.0, 100.1), ("min_relative", 1.0, 1.01), ("min_volume", 200.0, 200.5)],
+)
+def test_what_is_too_small_is_held_back_and_counted(rule: str, told: float, held: float) -> None:
+    enough: dict[str, Any] = {rule: told}
+    too_small: dict[str, Any] = {rule: held}
+    assert spans([100, 200, 100], **enough) == [("spike", 1, 2)]
+    quiet = verdict([100, 200, 100], **too_small)
+    assert (quiet.anomalies, quiet.suppressed) == ((), {rule: 1})
+
+
+def test_a_drop_from_a_large_volume_is_not_too_small() -> None:
+    assert spans([100, 10, 100], min_volume=90.0) == [("drop", 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("hits", "periods", "values", "told"),
+    [
+        (2, 3, [100, 200, 100, 100, 100], []),
+        (2, 3, [100, 200, 200, 100, 100], [("spike", 1, 3)]),
+        (2, 3, [100, 200, 100, 200, 100], [("spike", 1, 4)]),
+        (2, 3, [100, 200, 100, 100, 200], []),
+        (3, 3, [200, 200, 100, 200, 200], []),
+        (1, 3, [200, 100, 100, 200, 100], [("spike", 0, 4)]),
+        (1, 1, [200, 100, 200, 100, 200], [("spike", 0, 1), ("spike", 2, 3), ("spike", 4, 5)]),
+        (2, 2, [200, 20, 200, 20, 200], []),
+    ],
+)
+def test_m_of_n_periods(hits: int, periods: int, values: list[float], told: list[tuple[str, int, int]]) -> None:
+    found = verdict(values, persistence=Persistence(hits=hits, periods=periods), loud=1000.0)
+    assert [(a.kind, (a.start - DAY) // HOUR, (a.end - DAY) // HOUR) for a in found.anomalies] == told
+    assert bool(found.suppressed.get("persistence")) is not bool(told)
+
+
+def test_a_loud_hit_needs_no_persistence() -> None:
+    twice = Persistence(hits=2, periods=3)
+    assert spans([100, 219, 100], persistence=twice, loud=2.0) == []
+    assert spans([100, 220, 100], persistence=twice, loud=2.0) == [("spike", 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("votes", "hit", "told"),
+    [(1, 1, True), (2, 1, False), (2, 2, True), ("majority", 1, False), ("majority", 2, True), ("all", 2, False),
+     ("all", 3, True), (7, 2, False), (7, 3, True)],
+)  # fmt: skip
+def test_so_many_detectors_must_agree(votes: int | str, hit: int, told: bool) -> None:
+    """Of more votes than there are detectors, all are needed."""
+    seen = frame([100, 200])
+    said = {f"d{n}": scores(seen, spread=SPREAD if n < hit else 100.0) for n in range(3)}
+    found = verdict([100, 200], said, votes=votes, informed=False).anomalies
+    assert bool(found) is told
+    assert all(len(a.votes) == hit and a.detectors == 3 for a in found)
+
+
+def test_detectors_that_disagree_on_the_way_do_not_add_up() -> None:
+    seen = frame([100, 200])
+    said = {"a": scores(seen), "b": scores(seen, expected=500.0)}
+    assert spans([100, 200], said, votes=2) == []
+
+
+def test_only_detectors_with_a_baseline_count() -> None:
+    seen = frame([100, 200])
+    silent = replace(
+        scores(seen), score=np.full(seen.values.shape, np.nan), expected=np.full(seen.values.shape, np.nan)
+    )
+    (found,) = verdict([100, 200], {"a": scores(seen), "b": silent}).anomalies
+    assert (found.detectors, list(found.votes), list(found.history)) == (1, ["a"], ["a"])
+
+
+def test_the_best_informed_detector_has_a_veto() -> None:
+    seen = frame([100, 200])
+    said = {"short": scores(seen), "middle": scores(seen), "long": scores(seen, expected=200.0)}
+    assert spans([100, 200], said, informed=False) == [("spike", 1, 2)]
+    assert spans([100, 200], said) == []
+    calm = {name: said[name] for name in ("long", "short", "middle")}  # now "middle" looks back farthest
+    assert spans([100, 200], calm) == [("spike", 1, 2)]
+
+
+def test_a_hit_is_told_by_the_best_informed_detector_that_voted() -> None:
+    seen = frame([100, 200])
+    said = {"short": scores(seen, expected=90.0), "middle": scores(seen), "long": scores(seen, expected=195.0)}
+    (found,) = verdict([100, 200], said, informed=False).anomalies
+    assert found.expected == 100
+    assert found.score == 10
+
+
+def test_nobody_knows_a_young_series_and_it_is_not_normal() -> None:
+    seen = frame(np.array([[100, 200], [100, 100], [np.nan, np.nan]]))
+    score = np.zeros(seen.values.shape)
+    score[0] = np.nan
+    score[2] = np.nan
+    found = judge(seen, {"d": given(seen, score)}, policy(absence="ignore"), subject("d"), BEFORE)
+    assert found.warming_up == (0,)
+    assert (found.tested, found.anomalies) == (2, ())
+
+
+def test_a_band_holds_what_was_not_told_and_never_reaches_below_zero() -> None:
+    for value in (170.0, 30.0, 5.0):
+        (found,) = verdict([100, value]).anomalies
+        assert found.observed is not None
+        assert not found.lower <= found.observed <= found.upper
+    seen = frame([100, 1000])
+    (found,) = verdict([100, 1000], {"d": scores(seen, spread=50.0)}).anomalies
+    assert (found.lower, found.upper) == (0.0, 400.0)
+
+
+def test_a_series_that_goes_below_zero_has_a_band_that_does() -> None:
+    (found,) = verdict([100, -50], {"d": scores(frame([100, -50]), spread=20.0)}).anomalies
+    assert found.lower == -20
+
+
+def test_an_event_over_midnight_belongs_to_the_day_in_which_it_was_certain() -> None:
+    """Two of three: hits at 22 and 0 are certain at 0; hits at 22 and 23 were certain the day before."""
+    seen = frame([200, 200, 100, 100])
+    values = seen.values.copy()
+    values[0, BEFORE - 2] = 200.0
+    late = replace(seen, values=values)
+    values = values.copy()
+    values[0, BEFORE - 1] = 200.0
+    early = replace(seen, values=values)
+    rule = policy(persistence=Persistence(hits=2, periods=3), loud=1000.0)
+    (fresh,) = judge(late, {"d": scores(late)}, rule, subject("d"), BEFORE).anomalies
+    assert (fresh.start, fresh.end, fresh.continued) == (DAY - 2 * HOUR, DAY + 2 * HOUR, False)
+    (old,) = judge(early, {"d": scores(early)}, rule, subject("d"), BEFORE).anomalies
+    assert (old.start, old.end, old.continued) == (DAY, DAY + 2 * HOUR, True)
+    (yesterday,) = judge(early, {"d": scores(early)}, rule, subject("d"), BEFORE - 24).anomalies
+    assert yesterday.start == DAY - 2 * HOUR
+    day_before = judge(late.columns(0, BEFORE), {"d": scores(late.columns(0, BEFORE))}, rule, subject("d"), BEFORE - 24)
+    assert day_before.anomalies == ()
+
+
+def test_an_id_tells_series_start_and_direction_apart_and_nothing_else() -> None:
+    one, two = verdict([[200, 100], [200, 100]]).anomalies
+    (again,) = verdict([200, 300, 100]).anomalies
+    assert one.id != two.id
+    assert again.id == one.id
+    assert again.peak != one.peak
+
+
+def test_the_excess_is_what_was_too_much_in_all_hits() -> None:
+    (found,) = verdict([100, 200, 100, 300, 100], persistence=Persistence(hits=1, periods=3)).anomalies
+    assert found.excess == (100 + 200) * 3600
+
+
+def test_ongoing_is_what_reaches_the_end() -> None:
+    assert [a.ongoing for a in verdict([200, 100, 200]).anomalies] == [False, True]
+
+
+def test_severity_grows_with_size_and_length_and_has_names() -> None:
+    minutes = timedelta(minutes=10)
+    assert severity("spike", 1.0, minutes) == 42
+    assert severity("spike", 2.0, minutes) == 54
+    assert severity("spike", 1.0, 3 * minutes) == 44
+    assert severity("drop", -8.0, minutes) == 78
+    assert severity("zero", 0.0, minutes) == 82
+    assert severity("spike", math.inf, 100 * minutes) == 100
+    assert [band(n) for n in (0, 49, 50, 69, 70, 84, 85, 100)] == [
+        "low", "low", "medium", "medium", "high", "high", "critical", "critical"
+    ]  # fmt: skip
+
+
+def test_a_jump_off_a_flat_line_is_finite() -> None:
+    seen = frame([100, 100.5])
+    flat = replace(scores(seen), spread=np.zeros(seen.values.shape), score=np.where(seen.values > 100, CAP, 0.0))
+    (found,) = verdict([100, 100.5], {"d": flat}).anomalies
+    assert (found.score, found.lower, found.upper) == (CAP, 100.0, 100.0)
+    assert Anomaly.model_validate_json(found.line()) == found
+
+
+def test_two_events_of_one_day_are_in_order_and_apart() -> None:
+    assert Counter(spans([200, 20, 200, 100])) == Counter([("spike", 0, 1), ("drop", 1, 2), ("spike", 2, 3)])
+
+
+grids = st.integers(1, 24).flatmap(
+    lambda n: st.lists(st.sampled_from([0.0, 7.0, -7.0, 20.0, np.nan]), min_size=n, max_size=n)
+)
+
+
+@settings(max_examples=200, deadline=None)
+@example(grids, st.integers(1, 4), st.integers(1, 4), st.sampled_from([1.0, 2.0, 5.0]))
+def test_certainty_has_a_slow_twin(row: list[float], hits: int, periods: int, loud: float) -> None:
+    rule = policy(persistence=Persistence(hits=min(hits, periods), periods=periods), loud=loud)
+    score = np.array([row])
+    side = np.where(np.abs(score) >= 6, np.sign(score), 0).astype(np.int8)
+    least, sides = rule.persistence.hits, side[0]
+    slow = [
+        bool(s)
+        and bool(abs(row[j]) >= loud * 6 or np.count_nonzero(sides[max(0, j - periods + 1) : j + 1] == s) >= least)
+        for j, s in enumerate(sides.tolist())
+    ]
+    assert judging._certain(side, score, rule)[0].tolist() == slow
+
+
+@settings(max_examples=100, deadline=None)
+@example(st.lists(grids.map(lambda g: (g * 24)[:6]), min_size=1, max_size=5))
+def test_the_median_of_what_is_a_number(every: list[list[float]]) -> None:
+    array = np.array(every)
+    slow = [np.median([v for v in column if not math.isnan(v)] or [np.nan]) for column in array.T]
+    np.testing.assert_array_equal(judging._median(array), slow)
+
+
+@settings(max_examples=200, deadline=None)
+@example(st.lists(st.sampled_from([0, 0, 1, -1]), max_size=24), st.integers(1, 4))
+def test_runs_have_a_slow_twin(row: list[int], periods: int) -> None:
+    slow: list[list[int]] = []
+    for j, s in enumerate(row):
+        if s and slow and j - slow[-1][-1] <= periods and row[slow[-1][-1]] == s:
+            slow[-1].append(j)
+        elif s:
+            slow.append([j])
+    rule = policy(persistence=Persistence(hits=1, periods=periods))
+    assert [r.tolist() for r in judging._runs(np.array(row, dtype=np.int8), rule)] == slow
+
+
+VALUES = st.sampled_from([LEVEL, LEVEL, 40.0, 170.0, 0.0, 0.0, np.nan, np.nan])
+
+
+@settings(max_examples=60, deadline=None)
+@example(
+    st.lists(st.tuples(VALUES, st.integers(1, 4)), min_size=2, max_size=8),
+    st.lists(st.sampled_from([0.0, 0.0, 7.0, -7.0, 20.0, -20.0]), min_size=16, max_size=16),
+    st.integers(1, 3),
+    st.integers(2, 3),
+)
+def test_time_only_adds_to_what_was_told(
+    runs: list[tuple[float, int]], scored: list[float], hits: int, after: int
+) -> None:
+    """Judged column by column, no event is ever taken back, and one that is over for good never changes."""
+    values = [value for value, length in runs for _ in range(length)][:16]
+    seen = frame(values)
+    score = np.concatenate([np.zeros(BEFORE), scored[: len(values)]])[None]
+    rule = policy(
+        persistence=Persistence(hits=min(hits, after), periods=after), absence_after=after * HOUR, adopt=6 * HOUR
+    )
+    before: dict[str, Anomaly] = {}
+    for stop in range(BEFORE + 1, BEFORE + len(values) + 1):
+        past = seen.columns(0, stop)
+        told = judge(past, {"d": given(past, score[:, :stop])}, rule, subject("d"), BEFORE).anomalies
+        now = {a.id: a for a in told}
+        assert len(now) == len(told)
+        for key, old in before.items():
+            assert key in now, f"taken back: {old.sentence}"
+            if past.end - old.end > after * HOUR + HOUR and old.kind in {"spike", "absent"}:
+                assert now[key] == old
+        before = now

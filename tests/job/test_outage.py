@@ -1,0 +1,139 @@
+"""Silence where there never was any."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from detectors import Frame, Scores
+from job.judge import Verdict, judge
+from tests.job.judging import BEFORE, DAY, HOUR, SPREAD, frame, given, policy, scores, subject
+
+NAN = float("nan")
+
+
+def unable(of: Frame) -> Scores:
+    """A detector with a band so wide that it sees no drop."""
+    return scores(of, spread=100.0)
+
+
+def told(values: Any, before: float | list[float] | None = None, **settings: Any) -> Verdict:
+    seen = frame(values)
+    if before is not None:
+        array = seen.values.copy()
+        array[:, :BEFORE] = before
+        seen = replace(seen, values=array)
+    return judge(seen, {"d": unable(seen)}, policy(**settings), subject("d"), BEFORE)
+
+
+def spans(verdict: Verdict) -> list[tuple[str, int, int]]:
+    return [(a.kind, (a.start - DAY) // HOUR, (a.end - DAY) // HOUR) for a in verdict.anomalies]
+
+
+@pytest.mark.parametrize(("value", "kind"), [(0.0, "zero"), (0.5, "zero"), (NAN, "absent")])
+def test_silence_is_told_from_its_onset_once_and_its_end_is_no_event(value: float, kind: str) -> None:
+    found = told([100, value, value, value, 100, 100])
+    assert spans(found) == [(kind, 1, 4)]
+    (down,) = found.anomalies
+    assert (down.direction, down.expected, down.ongoing, down.continued) == ("down", 100, False, False)
+    assert down.observed == (None if kind == "absent" else value)
+    assert down.excess == pytest.approx((0.0 if kind == "absent" else value) * 10800 - 3 * 100 * 3600)
+    assert down.severity >= 80
+
+
+@pytest.mark.parametrize("value", [0.0, NAN])
+def test_silence_shorter_than_absence_after_is_not_told(value: float) -> None:
+    assert spans(told([100, value, 100, 100])) == []
+    assert spans(told([100, value, value, 100], absence_after=3 * HOUR)) == []
+
+
+def test_a_level_that_is_only_low_is_not_zero() -> None:
+    assert spans(told([100, 3, 3, 3, 100])) == []
+
+
+def test_the_scores_view_of_an_outage_is_not_told_besides() -> None:
+    seen = frame([100, 0, 0, 0, 100])
+    found = judge(seen, {"d": scores(seen)}, policy(), subject("d"), BEFORE)
+    assert spans(found) == [("zero", 1, 4)]
+    assert found.anomalies[0].votes == {"d": -10.0}
+
+
+def test_a_drop_that_becomes_an_outage_is_one_event_with_one_id() -> None:
+    seen = frame([100, 20, 20, 0, 0, 0, 100])
+    ids = set()
+    for stop in range(BEFORE + 2, BEFORE + 8):
+        past = seen.columns(0, stop)
+        (found,) = judge(past, {"d": scores(past)}, policy(), subject("d"), BEFORE).anomalies
+        ids.add(found.id)
+    assert len(ids) == 1
+    assert (found.kind, found.start, found.end, found.peak) == ("zero", DAY + HOUR, DAY + 6 * HOUR, DAY + 3 * HOUR)
+    assert found.observed == 0
+
+
+def test_an_outage_hides_no_spike() -> None:
+    seen = frame([200, NAN, NAN, 200, 100])
+    rule = policy(persistence={"hits": 1, "periods": 4})
+    found = judge(seen, {"d": scores(seen)}, rule, subject("d"), BEFORE)
+    assert spans(found) == [("absent", 1, 3), ("spike", 0, 4)]
+
+
+@pytest.mark.parametrize("absence", ["ignore", "zero"])
+def test_absence_can_mean_nothing(absence: str) -> None:
+    """What `zero` fills in is filled in before the judge sees it."""
+    assert spans(told([100, NAN, NAN, NAN], absence=absence)) == []
+
+
+def test_direction_up_asks_for_no_outages() -> None:
+    assert spans(told([100, 0, 0, 0], direction="up")) == []
+
+
+def test_an_idle_host_is_not_absent_and_a_host_without_points_is() -> None:
+    assert spans(told([0, 0, 0, 0], before=0.0)) == []
+    assert spans(told([NAN, NAN, NAN, NAN], before=0.0)) == [("absent", 0, 4)]
+    assert spans(told([NAN, NAN, NAN, NAN], before=0.0, min_volume=1.0)) == []
+
+
+def test_nights_of_nothing_are_a_habit() -> None:
+    habit = [0.0 if hour % 24 < 6 else 100.0 for hour in range(BEFORE)]
+    assert spans(told([0, 0, 0, 0, 0, 0, 100], before=habit)) == []
+
+
+def test_a_series_that_often_has_no_point_is_not_absent() -> None:
+    gaps = [NAN if hour % 5 == 0 else 100.0 for hour in range(BEFORE)]
+    assert spans(told([NAN, NAN, NAN], before=gaps)) == []
+
+
+def test_a_series_that_has_just_begun_is_not_known_well_enough() -> None:
+    young = [NAN] * (BEFORE - 11) + [100.0] * 11
+    assert spans(told([NAN, NAN, NAN], before=young)) == []
+
+
+def test_silence_is_the_new_normal_after_adopt() -> None:
+    assert spans(told([100, *[0.0] * 10], adopt=4 * HOUR)) == [("zero", 1, 5)]
+
+
+def test_an_outage_over_midnight_is_continued_when_it_was_certain() -> None:
+    before = [100.0] * (BEFORE - 2) + [0.0] * 2
+    (found,) = told([0, 0, 100], before=before).anomalies
+    assert (found.start, found.continued, found.expected) == (DAY, True, 100)
+    before = [100.0] * (BEFORE - 1) + [0.0]
+    (found,) = told([0, 0, 100], before=before).anomalies
+    assert (found.start, found.continued) == (DAY - HOUR, False)
+
+
+def test_where_no_detector_has_a_baseline_the_day_before_tells() -> None:
+    seen = frame([100, NAN, NAN])
+    silent = np.full(seen.values.shape, NAN)
+    nobody = replace(given(seen, silent), expected=silent, spread=silent)
+    (found,) = judge(seen, {"d": nobody}, policy(), subject("d"), BEFORE).anomalies
+    assert (found.expected, found.detectors, found.votes, found.score) == (100, 0, {}, -1000)
+
+
+def test_no_score_of_nothing_is_minus_zero() -> None:
+    seen = frame([NAN, NAN])
+    array = seen.values.copy()
+    array[:, :BEFORE] = 0.0
+    idle = replace(seen, values=array)
+    (found,) = judge(idle, {"d": scores(idle, expected=0.0, spread=SPREAD)}, policy(), subject("d"), BEFORE).anomalies
+    assert str(found.score) == "0.0"
