@@ -84,7 +84,7 @@ def slices(queries: Iterable[Query], span: Window, parts: int) -> tuple[Slice, .
     Raises:
         ConfigError: two queries of one project have the same name.
     """
-    split = [replace(q, parts=parts, part=part) for q in queries for part in range(parts if q.split_by else 1)]
+    split = [part for query in queries for part in _split(query, parts if query.split_by else 1)]
     names = [(q.project, q.name, q.part) for q in split]
     for project, name, _ in {n for n in names if names.count(n) > 1}:
         raise ConfigError(f"two queries of {project} are named {name!r}; give one of the [[query]] tables another name")
@@ -92,6 +92,10 @@ def slices(queries: Iterable[Query], span: Window, parts: int) -> tuple[Slice, .
     last = (span.end - timedelta(microseconds=1)).astimezone(UTC).date()
     days = [first + n * DAY for n in range((last - first).days + 1)]
     return tuple(Slice(q, day) for q in sorted(split, key=lambda q: (q.project, q.name, q.part)) for day in days)
+
+
+def _split(query: Query, parts: int) -> list[Query]:
+    return [replace(query, parts=parts, part=part) for part in range(parts)]
 
 
 def mine(every: tuple[Slice, ...], index: int, count: int) -> tuple[Slice, ...]:
