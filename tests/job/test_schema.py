@@ -1,0 +1,48 @@
+"""Every name that people script against stands in the README."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from job.anomaly import Anomaly
+from job.cli import cli
+from job.config import PREFIX, CustomQuery, FilesTable, Rule, Settings, SyntheticTable
+from job.policy import Policy
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+QUOTED = set(re.findall(r"`([^`\n]+)`", README))
+WORDS = {word for quoted in QUOTED for word in re.split(r"[^\w-]+", quoted)} | set(
+    re.findall(r"[\w-]+", "\n".join(re.findall(r"```.*?```", README, re.DOTALL)))
+)
+
+FIELDS = [field.alias or name for name, field in Anomaly.model_fields.items()]
+SETTINGS = [field.alias or name for name, field in Settings.model_fields.items()]
+TABLES: dict[str, type[BaseModel]] = {
+    "policy": Policy,
+    "rule": Rule,
+    "query": CustomQuery,
+    "files": FilesTable,
+    "synthetic": SyntheticTable,
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_field_of_a_record_is_documented(name: str) -> None:
+    assert name in QUOTED
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_is_documented(name: str) -> None:
+    assert {name, "--" + name.replace("_", "-"), PREFIX + name.upper()} & WORDS
+
+
+@pytest.mark.parametrize("name", [f"{table}.{key}" for table, kind in TABLES.items() for key in kind.model_fields])
+def test_every_setting_of_a_table_is_documented(name: str) -> None:
+    assert name.partition(".")[2] in WORDS
+
+
+@pytest.mark.parametrize("name", cli.commands)
+def test_every_command_is_documented(name: str) -> None:
+    assert any(quoted.startswith(f"netanomaly {name}") for quoted in QUOTED) or f"netanomaly {name}" in README
