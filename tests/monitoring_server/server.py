@@ -110,7 +110,7 @@ class MonitoringServer:
     def wait(self) -> None:
         self._server.wait_for_termination()
 
-    def _handlers(self) -> "grpc.GenericRpcHandler[Any, Any]":
+    def _handlers(self) -> grpc.GenericRpcHandler:
         def method(name: str, answer: Callable[[Any], Any], request: Any) -> "grpc.RpcMethodHandler[Any, Any]":
             return grpc.unary_unary_rpc_method_handler(
                 lambda asked, context: self._serve(name, answer, asked, context),
