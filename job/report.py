@@ -143,26 +143,38 @@ def _cell(value: object) -> object:
     return value
 
 
-def table(anomalies: Iterable[Anomaly], most: int = 0) -> "Table":
-    """The anomalies as a table for a terminal, the worst first; at most so many where `most` is given."""
+COLUMNS = ("severity", "since (UTC)", "lasted", "kind", "what", "where", "observed", "expected", "deviations", "votes")
+
+WIDE = 130
+"""A terminal of so many columns shows them all; a narrower one leaves out what one can do without."""
+
+
+def table(anomalies: Iterable[Anomaly], width: int, most: int = 0) -> "Table":
+    """The anomalies as a table for a terminal of that width, the worst first; at most so many where `most` is given."""
     from rich.table import Table
     from rich.text import Text
 
     ranked = sorted(anomalies, key=lambda a: (-a.severity, a.start, a.id))
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("severity", "since (UTC)", "lasted", "kind", "what", "where"):
-        shown.add_column(name, no_wrap=name != "where")
-    for name in ("observed", "expected", "deviations", "votes"):
-        shown.add_column(name, justify="right", no_wrap=True)
+    numbers = {"observed", "expected", "deviations", "votes"}
+    names = [name for name in COLUMNS if width >= WIDE or name not in {"lasted", "deviations", "votes"}]
+    for name in names:
+        if name in {"what", "where"}:
+            shown.add_column(name, overflow="fold", min_width=8)
+        else:
+            shown.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
     for a in ranked[: most or None]:
         observed = "no points" if a.observed is None else quantity(a.observed, a.unit)
         lasted = lasting(a.end - a.start) + (" so far" if a.ongoing else "")
         what = clean(a.metric.rsplit("/", 1)[-1].removesuffix("_count").replace("_", " "), 40)
-        severity = Text(f"{a.severity} {band(a.severity)}", style=_STYLES[band(a.severity)])
+        name = band(a.severity)
         since = ("…" if a.continued else "") + f"{a.start:%m-%d %H:%M}"
         votes = f"{len(a.votes)}/{a.detectors}"
-        words = (since, lasted, a.kind, what, a.series, observed, quantity(a.expected, a.unit))
-        shown.add_row(severity, *(Text(clean(word, 60)) for word in (*words, f"{a.score:+.3g}", votes)))
+        where, expected, score = a.series, quantity(a.expected, a.unit), f"{a.score:+.3g}"
+        row = (f"{a.severity} {name}", since, lasted, a.kind, what, where, observed, expected, score, votes)
+        cells = [Text(clean(cell, 60)) for column, cell in zip(COLUMNS, row, strict=True) if column in names]
+        cells[0].stylize(_STYLES[name])
+        shown.add_row(*cells)
     return shown
 
 

@@ -18,7 +18,8 @@ def report(output: str, since: datetime | None, until: datetime | None, form: st
         raise ConfigError(f"--since {utc(since)} is not before --until {utc(until)}; swap or move them")
     reading = read(open_store(output), since, until)
     if form == "table":
-        console().print(table(reading.anomalies) if reading.anomalies else "no anomalies")
+        to = console()
+        to.print(table(reading.anomalies, to.width) if reading.anomalies else "no anomalies")
     else:
         sys.stdout.write(as_json(reading.anomalies) if form == "json" else as_csv(reading.anomalies))
     for problem in reading.problems:

@@ -147,7 +147,7 @@ def _show(outcomes: list[Outcome], output: str, *, stderr: bool) -> None:
     to = console(stderr=stderr)
     found = [a for o in outcomes for a in o.anomalies]
     if found:
-        to.print(table(found, most=MOST))
+        to.print(table(found, to.width, MOST))
     if len(found) > MOST:
         line(to, f"… and {len(found) - MOST} more, less severe: netanomaly report --output {output}")
     for words in _words(_totals(outcomes)):

@@ -39,7 +39,7 @@ def everything(store: Folder) -> tuple[Anomaly, ...]:
 
 def shown(*anomalies: Anomaly, width: int = 200) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, force_terminal=False).print(table(anomalies))
+    Console(file=out, width=width, force_terminal=False).print(table(anomalies, width))
     return out.getvalue()
 
 
@@ -150,6 +150,15 @@ def test_names_from_elsewhere_do_no_harm_in_a_table() -> None:
     assert len(text.splitlines()) == 2
     assert all(c.isprintable() or c == "\n" for c in text)
     assert "[red]x[/]" in shown(anomaly(labels={}, resource=Resource(type="x", labels={"e": "[red]x[/]"})))
+
+
+def test_a_narrow_terminal_still_says_where_and_what() -> None:
+    text = shown(anomaly(), anomaly(2, labels={"instance_name": "frontend-production-17"}), width=80)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    flat = "".join(text.split())
+    assert "…" not in text
+    for word in ("web-1", "frontend", "72high", "11-2203:10", "12.4MB/s", "2MB/s", "spike"):
+        assert word in flat
 
 
 def test_an_endless_name_leaves_the_table_a_table() -> None:
