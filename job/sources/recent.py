@@ -39,7 +39,7 @@ class Recent:
 
     def read(self, query: Query, start: datetime, end: datetime) -> Frame:
         """The same frame as the source's own, of which only what is new is read."""
-        last, self._frame = self._frame, None  # a failed read must not leave a frame of another query behind
+        last = self._frame
         if last is None or query != self._query or not last.start <= start < last.end <= end:
             frame = self.source.read(query, start, end)
         else:
