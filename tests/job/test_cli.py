@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from job.store.folder import Folder
+from tests.emulator import Cloud
 from tests.job.anomalies import anomaly
 from tests.job.command import SCRIPT, environment, netanomaly
 from tests.job.test_report import keep
@@ -117,14 +118,29 @@ def test_a_wrong_flag_is_in_cloud_run_s_log_too(tmp_path: Path) -> None:
     assert "--hourz" in line["message"]
 
 
-def test_where_nothing_may_be_written_the_exit_is_3(tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        done = netanomaly(*RUN, "--output", "/proc/none/out", cwd=tmp_path)
-        assert done.returncode != 0
-        assert "Traceback" not in done.stderr
-        return
-    tmp_path.chmod(0o500)
-    assert netanomaly(*RUN, cwd=tmp_path).returncode == 3
+@pytest.mark.parametrize(("method", "permission"), [("GET", "storage.objects.get"), ("POST", "storage.objects.create")])
+def test_a_bucket_that_may_not_be_used_is_said_and_the_exit_is_3(
+    method: str, permission: str, cloud: Cloud, tmp_path: Path
+) -> None:
+    place = f"gs://{cloud.make_bucket()}/out"
+    cloud.deny(permission, method, "/o")
+    done = netanomaly(*RUN, "--output", place, cwd=tmp_path, STORAGE_EMULATOR_HOST=cloud.url)
+    assert done.returncode == 3
+    assert permission in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bucket_is_written_as_a_folder_is(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.object_user()
+    place = f"gs://{cloud.make_bucket()}/out"
+    assert netanomaly(*RUN, "--output", place, cwd=tmp_path, STORAGE_EMULATOR_HOST=cloud.url).returncode == 0
+    netanomaly(*RUN, "--output", "here", cwd=tmp_path)
+    forms = [
+        netanomaly("report", "--format", "json", "--output", at, cwd=tmp_path, STORAGE_EMULATOR_HOST=cloud.url).stdout
+        for at in (place, "here")
+    ]
+    assert forms[0] == forms[1]
+    assert len(json.loads(forms[0])) > 0
 
 
 @pytest.mark.parametrize(
