@@ -12,12 +12,12 @@ from hypothesis import given as example
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from detectors import CAP, Scores
+from detectors import CAP, Frame, Scores
 from job import judge as judging
 from job.anomaly import Anomaly, band
-from job.judge import judge, severity
+from job.judge import Verdict, judge, severity
 from job.policy import Persistence
-from tests.job.judging import BEFORE, DAY, HOUR, LEVEL, SPREAD, frame, given, policy, scores, subject, verdict
+from tests.job.judging import BEFORE, DAY, HOUR, LABELS, LEVEL, SPREAD, frame, given, policy, scores, subject, verdict
 
 
 def spans(values: Any, said: dict[str, Scores] | None = None, **settings: Any) -> list[tuple[str, int, int]]:
@@ -205,11 +205,30 @@ def test_severity_grows_with_size_and_length_and_has_names() -> None:
 
 
 def test_a_jump_off_a_flat_line_is_finite() -> None:
-    seen = frame([100, 100.5])
+    seen = frame([100, 110])
     flat = replace(scores(seen), spread=np.zeros(seen.values.shape), score=np.where(seen.values > 100, CAP, 0.0))
-    (found,) = verdict([100, 100.5], {"d": flat}).anomalies
+    (found,) = verdict([100, 110], {"d": flat}).anomalies
     assert (found.score, found.lower, found.upper) == (CAP, 100.0, 100.0)
     assert Anomaly.model_validate_json(found.line()) == found
+
+
+def loud(values: list[float], unit: str, **settings: Any) -> Verdict:
+    """The verdict on an hour at nothing and then these rates, every one of which is loud to its detector."""
+    seen = Frame(np.array([[0.0, *values]]), DAY - HOUR, HOUR, (LABELS,))
+    said = Scores(np.zeros_like(seen.values), np.zeros_like(seen.values), np.where(seen.values > 0, CAP, 0.0))
+    asked = policy(**settings)
+    return judge(seen, {"d": said}, asked, replace(subject("d"), unit=unit), 1)
+
+
+@pytest.mark.parametrize(("unit", "few", "many"), [("packets/s", 12, 14), ("By/s", 12 * 1500, 14 * 1500)])
+def test_a_handful_of_packets_is_not_told_however_rare(unit: str, few: int, many: int) -> None:
+    assert loud([few / 3600], unit).suppressed == {"counting": 1}
+    assert loud([few / 3600], unit, counting=False).anomalies
+    assert loud([many / 3600], unit).anomalies
+
+
+def test_what_is_no_rate_is_not_counted() -> None:
+    assert loud([1e-6], "1").anomalies
 
 
 def test_two_events_of_one_day_are_in_order_and_apart() -> None:
