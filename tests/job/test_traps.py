@@ -21,7 +21,8 @@ FAULT = 44
 """The day that begins with an incident at 07:30."""
 
 DETECTORS = lineup.build(("zscore", "ewma", "seasonal"), {})
-SUBJECT = Subject("p", "x.com/sent_bytes_count", "sent", "By/s", {k: d.history for k, d in DETECTORS.items()})
+# Not a rate of bytes, whose smallest amounts count for nothing: the traps are in any unit.
+SUBJECT = Subject("p", "x.com/sent_bytes_count", "sent", "1", {k: d.history for k, d in DETECTORS.items()})
 POLICY = Policy(absence="absent")
 Floats = NDArray[np.float64]
 
