@@ -14,7 +14,7 @@ from job import sentence
 from job.anomaly import SCHEMA, Anomaly, Kind, identity, split_labels
 from job.outage import BEFORE, Outage, outages
 from job.policy import Policy
-from job.units import significant, total_unit
+from job.units import grain, significant, total_unit
 
 Way = Literal[1, -1]
 Hits: TypeAlias = NDArray[np.intp]
@@ -94,7 +94,7 @@ def judge(frame: Frame, scores: Mapping[str, Scores], policy: Policy, subject: S
     opinion = _opinion(scores, policy, subject.histories)
     spoke = np.isfinite(opinion.score[:, first:])
     young = ~spoke.any(axis=1) & np.isfinite(frame.values[:, first:]).any(axis=1)
-    side, suppressed = _worth(frame, opinion, policy, first)
+    side, suppressed = _worth(frame, opinion, policy, grain(subject.unit), first)
     downs = {} if policy.direction == "up" else outages(frame, policy, first)
     certain = _certain(side, opinion.score, policy)
     events: list[_Event] = []
@@ -154,7 +154,9 @@ def _median(every: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(((low + high) / 2)[0])
 
 
-def _worth(frame: Frame, opinion: _Opinion, policy: Policy, first: int) -> tuple[NDArray[np.int8], dict[str, int]]:
+def _worth(
+    frame: Frame, opinion: _Opinion, policy: Policy, at_once: float, first: int
+) -> tuple[NDArray[np.int8], dict[str, int]]:
     """The hits that are large enough to tell, and how many judged ones each rule held back."""
     side, suppressed = opinion.side.copy(), {}
     with np.errstate(invalid="ignore"):
@@ -164,10 +166,22 @@ def _worth(frame: Frame, opinion: _Opinion, policy: Policy, first: int) -> tuple
             "min_relative": off < policy.min_relative * np.abs(opinion.expected),
             "min_volume": np.fmax(np.abs(frame.values), np.abs(opinion.expected)) < policy.min_volume,
         }
+    if policy.counting and at_once:
+        period = frame.step.total_seconds() / at_once
+        small["counting"] = _counting(frame.values * period, opinion.expected * period) < policy.threshold
     for rule, too_small in small.items():
         suppressed[rule] = int(np.count_nonzero(side[:, first:] * too_small[:, first:]))
         side[too_small] = 0
     return side, suppressed
+
+
+def _counting(counted: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far a count is from the expected one, in deviations of what comes one by one and at random.
+
+    Anscombe, "The Transformation of Poisson, Binomial and Negative-Binomial Data", Biometrika 35, 1948.
+    """
+    root, usual = (np.sqrt(np.fmax(number, 0.0) + 3 / 8) for number in (counted, expected))
+    return np.asarray(2 * np.abs(root - usual))
 
 
 def _certain(side: NDArray[np.int8], score: NDArray[np.float64], policy: Policy) -> NDArray[np.bool_]:

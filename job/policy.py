@@ -79,6 +79,11 @@ class Policy(BaseModel):
     direction: Literal["both", "up", "down"] = Field("both", description="Which way a deviation must go to be told.")
     min_absolute: float = Field(0.0, ge=0, description="Smallest deviation, in the metric's unit, that is told.")
     min_relative: float = Field(0.2, ge=0, description="Smallest deviation that is told, as a share of the expected.")
+    counting: bool = Field(
+        True,
+        description="Whether a deviation of a counter must also stand out of the noise of counting packets one by one "
+        "(bytes count as packets of 500): a handful of packets is never told.",
+    )
     min_volume: float = Field(0.0, ge=0, description="Below this level (observed and expected), nothing is told.")
     persistence: Persistence = Field(
         Persistence(hits=2, periods=3), description="M/N: M of the last N periods must be hits."

@@ -47,6 +47,11 @@ def total_unit(unit: str) -> str:
     return unit.removesuffix("/s") if unit.endswith("/s") else f"{unit}·s"
 
 
+def grain(unit: str) -> float:
+    """How much of a rate's unit comes at once: one packet, or the bytes of a usual one; 0 for what is no rate."""
+    return (500.0 if unit == "By/s" else 1.0) if unit.endswith("/s") else 0.0
+
+
 def utc(moment: datetime) -> str:
     """Write a moment in RFC 3339, UTC, whole seconds: `2026-11-22T03:10:00Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
