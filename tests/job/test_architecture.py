@@ -32,6 +32,8 @@ CORE = {
     "job.run": VALUES | {"job.plan", "job.slices", "job.sources.recent", "job.store"},
     "job.kinship": {"job.anomaly"},
     "job.nature": {"job.anomaly", "job.kinship", "job.units"},
+    "job.account": {"job.anomaly", "job.incident", "job.kinship", "job.sentence", "job.units"},
+    "job.incident": {"job.account", "job.anomaly", "job.kinship", "job.nature"},
     "job.report": VALUES | {"job.store"},
     "job.cli": {"job.commands", "job.config", "job.errors", "job.log", "job.store", "job.units"},
     "job": {"job.report"},
