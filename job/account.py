@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from detectors import CAP
 from job.anomaly import Anomaly
 from job.kinship import Thing, groups
 from job.sentence import noun
@@ -53,6 +54,11 @@ def _of(incident: "Incident") -> str:
     return f" (all {many})" if incident.tested == incident.resources else f" ({many} of {incident.tested})"
 
 
+def _score(score: float) -> str:
+    """A score as people read it; it ends at the cap."""
+    return f"{score:+.3g}" if abs(score) < CAP else f"beyond {score:+.0f}"
+
+
 EXPLORER = "https://console.cloud.google.com/monitoring/metrics-explorer"
 
 _KINDS = {"gce_instance": "VM", "nat_gateway": "NAT gateway", "vpn_gateway": "VPN tunnel", "file": "host"}
@@ -84,7 +90,7 @@ def _judged(worst: Anomaly) -> str:
     against = f"a usual {worst.peak:%A} {worst.peak:%H:%M} UTC" if "seasonal" in worst.history else "the time before"
     if worst.kind in {"zero", "absent"}:
         return f"Compared with {against} and the day before; history: {history or 'the day before'}."
-    said = ", ".join(f"{name} {score:+.3g}" for name, score in sorted(worst.votes.items()))
+    said = ", ".join(f"{name} {_score(score)}" for name, score in sorted(worst.votes.items()))
     return f"Compared with {against}; history: {history}; {len(worst.votes)} of {worst.detectors} agree: {said}."
 
 

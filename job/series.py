@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from detectors import Frame
 from job.anomaly import SCHEMA, Resource, Time, split_labels
-from job.kinship import census, slot, thing_of
+from job.kinship import Way, What, census, slot, thing_of
 from job.units import significant
 
 DIGITS = 4
@@ -28,7 +28,7 @@ class Kept(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    slots: list[tuple[str, str]]
+    slots: list[tuple[Way, What]]
     census: dict[str, int]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"google", "grpc", "pandas", "pyarrow", "scipy", "rich"}
+HEAVY = {"bokeh", "google", "grpc", "jinja2", "pandas", "pyarrow", "scipy", "rich"}
 
 VALUES = {"job.errors", "job.units", "job.log", "job.anomaly", "job.policy", "job.query", "job.presets"}
 CORE = {
@@ -38,6 +38,8 @@ CORE = {
     "job.account": {"job.anomaly", "job.incident", "job.kinship", "job.sentence", "job.units"},
     "job.incident": {"job.account", "job.anomaly", "job.kinship", "job.nature"},
     "job.report": VALUES | {"job.store"},
+    "job.found": VALUES | {"job.incident", "job.kinship", "job.report", "job.series", "job.store"},
+    "job.page": VALUES | {"job.found", "job.incident", "job.kinship", "job.sentence", "job.series"},
     "job.cli": {"job.commands", "job.config", "job.errors", "job.log", "job.store", "job.units"},
     "job": {"job.report"},
 }
