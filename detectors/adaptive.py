@@ -182,12 +182,12 @@ class _Judge:
         born = np.argmax(~np.isnan(largest), axis=1)[:, None]
         young = np.arange(self._moments) * self._every < born + _YOUNG * day
         whole = tail.where(young | np.isnan(whole.count), recent, whole)
-        return tail.where(np.isnan(recent.count), whole, recent), whole
+        return tail.where(np.isnan(recent.count) | (recent.mean == 0), whole, recent), whole
 
     def _fits(self, largest: Floats, every: int, window: timedelta) -> tail.Tail:
         day = self._calendar.blocks
         least = max(2, round(self._detector.warm_up / _DAY * day))
-        return tail.fits(largest, every, round(window / _DAY * day), self._detector.tail, least)
+        return tail.fits(largest, every, round(window / _DAY * day), self._detector.tail, least, day)
 
 
 def _mean(arrays: Sequence[Floats]) -> Floats:

@@ -20,8 +20,9 @@ from detectors.scores import RELATIVE_FLOOR
 
 Places = NDArray[np.intp]
 
-_CAP = 30.0
-"""An excess counts as at most this many median excesses, so that one enormous spike does not hide the next."""
+_DAYS, _CAP = 2, 20.0
+"""No excess counts for more than this many times the second largest of the daily ones: what came on one day only, be it
+enormous, is an incident and hides no other; what comes again is learned."""
 
 
 @dataclass(frozen=True)
@@ -42,30 +43,38 @@ def maxima(deviations: Floats, width: int) -> Floats:
     return largest
 
 
-def fit(past: Floats, share: float, least: int) -> Tail:
+def fit(past: Floats, share: float, least: int, day: int) -> Tail:
     """The tail of each row of `past`, a window of hourly maxima; NaN where it has fewer than `least` of them."""
-    ordered = np.sort(np.where(np.isnan(past), -np.inf, past), axis=1)[:, ::-1]
-    count = (ordered > -np.inf).sum(axis=1)
+    known = np.where(np.isnan(past), -1.0, past)  # below every deviation
+    ordered = np.sort(known, axis=1)[:, ::-1]
+    count = np.count_nonzero(ordered >= 0, axis=1)
     wanted = np.maximum(1, np.rint(share * count)).astype(np.intp)
-    row = np.arange(len(past))
-    start = ordered[row, np.minimum(wanted, ordered.shape[1] - 1)]
+    start = ordered[np.arange(len(past)), np.minimum(wanted, ordered.shape[1] - 1)]
     excess = np.maximum(ordered[:, : max(1, round(share * ordered.shape[1]))] - start[:, None], 0.0)
     beyond = np.count_nonzero(excess, axis=1)
-    middle = excess[row, beyond // 2]
-    np.minimum(excess, np.where(middle > 0, _CAP * middle, np.inf)[:, None], out=excess)
-    known = np.where(count >= least, 1.0, np.nan)
+    np.minimum(excess, (_CAP * _usual(known, day, start))[:, None], out=excess)
+    nothing = np.where(count >= least, 0.0, np.nan)
     return Tail(
-        start=known * start,
-        share=known * np.maximum(beyond, 0.5) / np.maximum(count, 1),
-        mean=known * excess.sum(axis=1) / np.maximum(beyond, 1),
-        count=known * np.where(beyond > 0, beyond, wanted),
+        start=nothing + start,
+        share=nothing + np.maximum(beyond, 0.5) / np.maximum(count, 1),
+        mean=nothing + excess.sum(axis=1) / np.maximum(beyond, 1),
+        count=nothing + np.where(beyond > 0, beyond, wanted),
     )
 
 
-def fits(largest: Floats, every: int, window: int, share: float, least: int) -> Tail:
+def _usual(known: Floats, day: int, start: Floats) -> Floats:
+    """The second largest of the daily excesses; infinite where fewer days have any."""
+    days = known[:, known.shape[1] % day :].reshape(len(known), -1, day).max(axis=2)
+    if days.shape[1] < _DAYS:
+        return np.full(len(known), np.inf)
+    excess = np.partition(days, -_DAYS, axis=1)[:, -_DAYS] - start
+    return np.where(excess > 0, excess, np.inf)
+
+
+def fits(largest: Floats, every: int, window: int, share: float, least: int, day: int) -> Tail:
     """The tails of the `window` hourly maxima before each `every`-th block, the first of them unknown."""
     at = range(every, largest.shape[1], every)
-    each = [fit(largest[:, max(0, block - window) : block], share, least) for block in at]
+    each = [fit(largest[:, max(0, block - window) : block], share, least, day) for block in at]
     nothing = np.full((len(largest), 1), np.nan)
     columns = {name: [nothing] + [getattr(tail, name)[:, None] for tail in each] for name in Tail.__annotations__}
     return Tail(**{name: np.hstack(parts) for name, parts in columns.items()})
