@@ -181,8 +181,8 @@ class _Judge:
         whole = tail.repeat(self._fits(largest, day, self._detector.memory), day // self._every)
         born = np.argmax(~np.isnan(largest), axis=1)[:, None]
         young = np.arange(self._moments) * self._every < born + _YOUNG * day
-        whole = tail.where(young | np.isnan(whole.count), recent, whole)
-        return tail.where(np.isnan(recent.count) | (recent.mean == 0), whole, recent), whole
+        whole = tail.where(young | np.isnan(whole.start), recent, whole)
+        return tail.where(np.isnan(recent.start) | (recent.scale == 0), whole, recent), whole
 
     def _fits(self, largest: Floats, every: int, window: timedelta) -> tail.Tail:
         day = self._calendar.blocks

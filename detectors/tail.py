@@ -1,10 +1,12 @@
 """How rare a deviation is, judged by the largest ones of the series' own past hours.
 
-    P(the largest deviation of an hour >= s) = p * (1 + (s - u) / (k b)) ** -k    for s > u
+    P(the largest deviation of an hour >= s) = p * (1 + shape * (s - u) / scale) ** (-1 / shape)    for s > u
+    shape = xi + 1 / k        scale = (1 - xi) * mean        xi = (1 - mean ** 2 / variance) / 2, from 0 to 0.1
 
 u is the quantile of the past hourly maxima that a share `tail` of them exceeds, p the share that does exceed it, k
-their number and b their mean excess: an exponential tail (the generalised Pareto law with shape 0; Balkema and de Haan
-1974, Pickands 1975) whose mean is only known from k numbers, hence the power instead of the exponential. Below u the
+their number; mean and variance are those of the excesses over u. This is a generalised Pareto law (Balkema and de Haan
+1974, Pickands 1975) fitted by moments (Hosking and Wallis 1987), its shape held between the exponential law's and a
+little more, as a dozen numbers cannot tell it, and heavier while the mean is only known from k of them. Below u the
 logarithm runs straight to 0. Hourly maxima make one threshold mean one rate of alarms whatever the step of the series
 is, and however its noise hangs together within an hour.
 """
@@ -20,6 +22,8 @@ from detectors.scores import RELATIVE_FLOOR
 
 Places = NDArray[np.intp]
 
+_HEAVIEST = 0.1
+
 _DAYS, _CAP = 2, 20.0
 """No excess counts for more than this many times the second largest of the daily ones: what came on one day only, be it
 enormous, is an incident and hides no other; what comes again is learned."""
@@ -31,8 +35,8 @@ class Tail:
 
     start: Floats
     share: Floats
-    mean: Floats
-    count: Floats
+    scale: Floats
+    shape: Floats
 
 
 def maxima(deviations: Floats, width: int) -> Floats:
@@ -53,12 +57,17 @@ def fit(past: Floats, share: float, least: int, day: int) -> Tail:
     excess = np.maximum(ordered[:, : max(1, round(share * ordered.shape[1]))] - start[:, None], 0.0)
     beyond = np.count_nonzero(excess, axis=1)
     np.minimum(excess, (_CAP * _usual(known, day, start))[:, None], out=excess)
+    size = np.maximum(beyond, 1)
+    mean = excess.sum(axis=1) / size
+    variance = np.square(excess).sum(axis=1) / size - mean**2
+    heavy = np.clip((1 - mean**2 / np.where(variance > 0, variance, np.inf)) / 2, 0.0, _HEAVIEST)
+    heavy = np.where(variance > 0, heavy, 0.0)
     nothing = np.where(count >= least, 0.0, np.nan)
     return Tail(
         start=nothing + start,
         share=nothing + np.maximum(beyond, 0.5) / np.maximum(count, 1),
-        mean=nothing + excess.sum(axis=1) / np.maximum(beyond, 1),
-        count=nothing + np.where(beyond > 0, beyond, wanted),
+        scale=nothing + (1 - heavy) * mean,
+        shape=nothing + heavy + 1 / np.where(beyond > 0, beyond, wanted),
     )
 
 
@@ -100,11 +109,11 @@ def _slope(tail: Tail) -> Floats:
 
 
 def _log_beyond(deviations: Floats, tail: Tail, at: tuple[Places, Places]) -> Floats:
-    start, count, share = tail.start[at], tail.count[at], np.log(tail.share[at])
-    mean = np.maximum(tail.mean[at], RELATIVE_FLOOR * deviations)
-    excess = np.maximum(deviations - start, 0.0) / (count * mean)
+    start, shape, share = tail.start[at], tail.shape[at], np.log(tail.share[at])
+    scale = np.maximum(tail.scale[at], RELATIVE_FLOOR * deviations)
+    excess = np.maximum(deviations - start, 0.0) * shape / scale
     straight = share * deviations / np.where(start > 0, start, np.inf)
-    answer: Floats = np.where(excess > 0, share - count * np.log1p(excess), straight)
+    answer: Floats = np.where(excess > 0, share - np.log1p(excess) / shape, straight)
     return answer
 
 

@@ -98,7 +98,7 @@ def test_the_largest_of_an_hour() -> None:
             assert line[block] == pytest.approx(wanted, nan_ok=True)
 
 
-def slow_fit(past: Floats, share: float, day: int) -> tuple[float, float, float, int]:
+def slow_fit(past: Floats, share: float, day: int) -> tuple[float, float, float, float]:
     there = sorted(known(past), reverse=True)
     wanted = max(1, round(share * len(there)))
     start = there[min(wanted, len(past) - 1)] if wanted < len(there) else -1.0
@@ -106,8 +106,11 @@ def slow_fit(past: Floats, share: float, day: int) -> tuple[float, float, float,
     days = [past[last - day : last] for last in range(len(past), day - 1, -day)]
     daily = sorted((max([x - start for x in known(one)], default=-1.0) for one in days), reverse=True)
     limit = tail._CAP * daily[1] if len(daily) > 1 and daily[1] > 0 else np.inf
-    mean = sum(min(x, limit) for x in excess) / max(1, len(excess))
-    return start, max(len(excess), 0.5) / len(there), mean, len(excess) or wanted
+    capped = [min(x, limit) for x in excess] or [0.0]
+    mean = sum(capped) / len(capped)
+    variance = sum(x * x for x in capped) / len(capped) - mean**2
+    heavy = min(0.1, max(0.0, (1 - mean**2 / variance) / 2)) if variance > 0 else 0.0
+    return start, max(len(excess), 0.5) / len(there), (1 - heavy) * mean, heavy + 1 / (len(excess) or wanted)
 
 
 @pytest.mark.parametrize(("time", "share"), [(24 * 8, 0.15), (24 * 8, 0.5), (30, 0.15), (24 * 3 + 6, 0.05)])
@@ -117,19 +120,19 @@ def test_the_tail_of_the_largest(time: int, share: float) -> None:
     got = tail.fit(past, share, 20, 24)
     for i, row in enumerate(past):
         if len(known(row)) < 20:
-            assert np.isnan([got.start[i], got.share[i], got.mean[i], got.count[i]]).all()
+            assert np.isnan([got.start[i], got.share[i], got.scale[i], got.shape[i]]).all()
         else:
-            fitted = got.start[i], got.share[i], got.mean[i], got.count[i]
+            fitted = got.start[i], got.share[i], got.scale[i], got.shape[i]
             assert fitted == pytest.approx(slow_fit(row, share, 24), rel=1e-9)
 
 
 def test_one_enormous_hour_hardly_widens_the_tail_and_one_a_day_does() -> None:
     past = np.abs(np.random.default_rng(2).normal(size=(1, 24 * 28)))
-    calm = tail.fit(past, 0.15, 24, 24).mean[0]
+    calm = tail.fit(past, 0.15, 24, 24).scale[0]
     past[0, 100] = 1e9
-    assert tail.fit(past, 0.15, 24, 24).mean[0] < 2 * calm
+    assert tail.fit(past, 0.15, 24, 24).scale[0] < 2 * calm
     past[0, 5::24] = 1e9
-    assert tail.fit(past, 0.15, 24, 24).mean[0] > 1e6 * calm
+    assert tail.fit(past, 0.15, 24, 24).scale[0] > 1e6 * calm
 
 
 def test_a_tail_knows_only_hours_before_it() -> None:
@@ -138,19 +141,19 @@ def test_a_tail_knows_only_hours_before_it() -> None:
     assert np.isnan(tails.start[:, 0]).all()
     for k in range(1, 16):
         alone = tail.fit(largest[:, max(0, 6 * k - 48) : 6 * k], 0.2, 10, 24)
-        np.testing.assert_array_equal(tails.mean[:, k], alone.mean)
+        np.testing.assert_array_equal(tails.scale[:, k], alone.scale)
 
 
 def test_the_probability_falls_straight_to_the_start_and_as_a_power_beyond() -> None:
-    one = tail.Tail(*(np.array([[x]]) for x in (2.0, 0.15, 0.5, 30.0)))
-    two = tail.Tail(*(np.array([[x]]) for x in (3.0, 0.1, 0.7, 100.0)))
+    one = tail.Tail(*(np.array([[x]]) for x in (2.0, 0.15, 0.5, 0.2)))
+    two = tail.Tail(*(np.array([[x]]) for x in (3.0, 0.1, 0.7, 0.1)))
     got = tail.log_probability(np.array([[0.0, 1.0, 2.5, 40.0, np.nan]]), (one, two), 5)[0]
 
-    def alone(x: float, start: float, share: float, mean: float, count: float) -> float:
-        return log(share) * x / start if x <= start else log(share) - count * log1p((x - start) / (mean * count))
+    def alone(x: float, start: float, share: float, scale: float, shape: float) -> float:
+        return log(share) * x / start if x <= start else log(share) - log1p(shape * (x - start) / scale) / shape
 
     for x, log_p in zip((0.0, 1.0, 2.5, 40.0), got, strict=False):
-        assert log_p == pytest.approx((alone(x, 2.0, 0.15, 0.5, 30) + alone(x, 3.0, 0.1, 0.7, 100)) / 2)
+        assert log_p == pytest.approx((alone(x, 2.0, 0.15, 0.5, 0.2) + alone(x, 3.0, 0.1, 0.7, 0.1)) / 2)
     assert np.isnan(got[4])
 
 
