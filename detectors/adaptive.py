@@ -18,7 +18,7 @@ _DAY = timedelta(days=1)
 _POINTS = 2**18
 """A block of rows has about so many points: 2 MB an array, of which some thirty live at once."""
 
-_JUMP, _DRIFT, _PERSISTENCE = timedelta(minutes=2), timedelta(minutes=40), timedelta(hours=3)
+_JUMP, _DRIFT, _PERSISTENCE = timedelta(minutes=2), timedelta(minutes=40), timedelta(hours=2)
 """Of which stretches the views of the last minutes and hours take means."""
 
 _FAR = -np.log(1e-8)
@@ -33,9 +33,6 @@ _YOUNG = 14
 _CLEAR = 3.0
 """Views that point both ways weaken a score where their sum is less than one part in so many of their sizes."""
 
-_START = 1.44
-"""A normal value lies beyond so many deviations, either way, with the probability 0.15."""
-
 
 @dataclass(frozen=True)
 class Adaptive:
@@ -48,7 +45,7 @@ class Adaptive:
     deviations serves two of them. The score is the normal deviate of the resulting probability,
 
         log P = (1 - strongest) * mean(log P of the four views) + strongest * min(log P of the four and of the
-                mean deviation from the profile over three hours)
+                mean deviation from the profile over two hours)
         |score| = the z of which P(|normal| >= z) = P
 
     and, where the views disagree about the side, less than that. So on calm data one hour in 1 / P has a score of z
@@ -59,8 +56,8 @@ class Adaptive:
     second one; a shift that stays is the new level after half a day, and the new profile after half of `days`.
 
     `days`: seven, so that one odd day and a weekend are outvoted.
-    `recent`, `memory`: shorter forgives recurring bursts later and forgets them sooner. `recent` is a little more than
-    a week, so that what comes every week is in it.
+    `recent`, `memory`: shorter forgives recurring bursts later and forgets them sooner. `recent` is more than a
+    week, so that what comes every week is in it.
     `tail`: which part of the hours counts as the tail; smaller follows the largest more closely, with less to go by.
     `strongest`: 0 demands that all views agree, 1 that one of them is sure.
     `warm_up`: so much of `recent` must have points, else the score is NaN.
@@ -81,10 +78,10 @@ class Adaptive:
     """
 
     days: int = 7
-    recent: timedelta = timedelta(days=8)
+    recent: timedelta = timedelta(days=10)
     memory: timedelta = timedelta(days=28)
-    tail: float = 0.15
-    strongest: float = 0.3
+    tail: float = 0.18
+    strongest: float = 0.25
     warm_up: timedelta = timedelta(days=1)
 
     def __post_init__(self) -> None:
@@ -133,7 +130,7 @@ class Adaptive:
         score = self._together([*slow, *quick[:2]], quick[2])
         score[np.isnan(values)] = np.nan
         expected = _mean([level, profile, minutes, hours])
-        usual = judge.over(_mean([*slow_starts, *quick_starts[:2]]) / _START)
+        usual = judge.over(_mean([*slow_starts, *quick_starts[:2]]) / deviates(np.log(self.tail)))
         spread = np.maximum(usual, RELATIVE_FLOOR * np.abs(expected))
         part = slice(calendar.lead, calendar.lead + frame.values.shape[1])
         return Scores(expected[:, part], spread[:, part], score[:, part])

@@ -13,16 +13,17 @@ _END = 64.0
 """The table's last node is at a probability of exp(-4096)."""
 
 
-def deviates(log_probability: Floats) -> Floats:
+def deviates(log_probability: Floats | float) -> Floats:
     """How many deviations from zero, at least, a normal value lies with that probability.
 
     Read from a table over the root of -log P, in which the answer is nearly straight: right to 1e-4.
     """
     table = _table()
-    place = np.sqrt(np.minimum(-log_probability, _END**2)) * (_NODES / _END)
+    place = np.sqrt(np.minimum(-np.asarray(log_probability), _END**2)) * (_NODES / _END)
     node = np.where(np.isnan(place), 0.0, np.minimum(place, _NODES - 1)).astype(np.intp)
     low = table[node]
-    return low + (place - node) * (table[node + 1] - low)
+    answer: Floats = low + (place - node) * (table[node + 1] - low)
+    return answer
 
 
 def alarms_a_week(threshold: float) -> float:

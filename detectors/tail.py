@@ -24,7 +24,7 @@ Places = NDArray[np.intp]
 
 _HEAVIEST = 0.1
 
-_DAYS, _CAP = 2, 20.0
+_DAYS, _CAP = 2, 30.0
 """No excess counts for more than this many times the second largest of the daily ones: what came on one day only, be it
 enormous, is an incident and hides no other; what comes again is learned."""
 

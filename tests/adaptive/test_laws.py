@@ -32,7 +32,7 @@ def test_the_examples_are_true(module: Any) -> None:
         ({"tail": 0.0}, "tail 0.0"),
         ({"strongest": 1.1}, "strongest 1.1"),
         ({"warm_up": timedelta(0)}, "warm_up 0:00:00"),
-        ({"warm_up": timedelta(days=9)}, "warm_up 9 days"),
+        ({"warm_up": timedelta(days=11)}, "warm_up 11 days"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(settings: dict[str, Any], named: str) -> None:
