@@ -1,0 +1,187 @@
+"""Each fast kernel against plain loops, on awkward arrays."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from math import exp, log, log1p
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.special import log_ndtr
+
+from detectors import Frame, tail, views
+from detectors.calendar import Calendar
+from detectors.deviates import alarms_a_week, deviates, threshold
+
+Floats = NDArray[np.float64]
+
+
+def awkward(rows: int, time: int, seed: int = 0) -> Floats:
+    """Noise, noise with holes, a long gap, zeros, a constant, nothing, ties, a large offset."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(10.0, 3.0, (rows, time))
+    values[1, rng.random(time) < 0.4] = np.nan
+    values[2, time // 4 : time // 2] = np.nan
+    values[3] = 0.0
+    values[4] = 7.1
+    values[5] = np.nan
+    values[6] = np.round(values[6] / 4)
+    values[7] += 1e9
+    return values
+
+
+def known(points: Sequence[float] | Floats) -> list[float]:
+    return [float(x) for x in points if not np.isnan(x)]
+
+
+def mean_before(row: Floats, last: int, width: int) -> float:
+    points = known(row[max(0, last - width) : max(0, last)])
+    return float(np.mean(points)) if points else np.nan
+
+
+def middle(points: list[float]) -> float:
+    there = known(points)
+    return float(np.median(there)) if there else np.nan
+
+
+@pytest.mark.parametrize("width", [1, 3, 50])
+def test_the_mean_of_a_stretch(width: int) -> None:
+    values = awkward(8, 120)
+    got = views.Sums(values).mean(width)
+    wanted = [[mean_before(row, t, width) for t in range(121)] for row in values]
+    np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_the_recent_level_is_the_middle_of_three_means(width: int) -> None:
+    values = awkward(8, 60)[[0, 3, 4, 6, 7]]
+    got = views.recent(views.Sums(values), width)
+    for row, line in zip(values, got, strict=True):
+        for t in range(3 * width, 60):
+            means = [mean_before(row, t - by, width) for by in (0, width, 2 * width)]
+            assert line[t] == pytest.approx(middle(means), rel=1e-9, abs=1e-9)
+
+
+def test_the_daily_level_is_the_median_of_a_day_of_hourly_means() -> None:
+    calendar = Calendar(day=48, block=2, slot=1, lead=0)
+    values = awkward(8, 48 * 4)
+    got = views.daily_level(views.Sums(values), calendar)
+    for row, line in zip(values, got, strict=True):
+        means = [mean_before(row, 2 * (k + 1), 2) for k in range(96)]
+        for t in range(2, len(line)):
+            assert line[t] == pytest.approx(middle(means[max(0, t // 2 - 24) : t // 2]), nan_ok=True)
+
+
+def test_the_daily_profile_is_the_median_of_the_same_quarter_of_earlier_days() -> None:
+    calendar = Calendar(day=12, block=4, slot=3, lead=0)
+    values = awkward(8, 12 * 9)
+    got = views.daily_profile(views.Sums(values), calendar, 3)
+    for row, line in zip(values, got, strict=True):
+        for t in range(len(line)):
+            slot = t // 3
+            past = [mean_before(row, 3 * (slot - 4 * k + 1), 3) for k in (1, 2, 3) if slot >= 4 * k]
+            assert line[t] == pytest.approx(middle(past), nan_ok=True)
+
+
+def test_the_mean_deviation_of_late_counts_the_present_point() -> None:
+    values = awkward(8, 40)
+    wanted = [[mean_before(row, t + 1, 5) for t in range(40)] for row in values]
+    np.testing.assert_allclose(views.lasting(values, 5), wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_the_largest_of_an_hour() -> None:
+    values = np.abs(awkward(8, 60))
+    got = tail.maxima(values, 5)
+    for row, line in zip(values, got, strict=True):
+        for block in range(12):
+            wanted = max(known(row[block * 5 : block * 5 + 5]), default=np.nan)
+            assert line[block] == pytest.approx(wanted, nan_ok=True)
+
+
+def slow_fit(past: Floats, share: float, day: int) -> tuple[float, float, float, float]:
+    there = sorted(known(past), reverse=True)
+    wanted = max(1, round(share * len(there)))
+    start = there[min(wanted, len(past) - 1)] if wanted < len(there) else -1.0
+    excess = [x - start for x in there[: max(1, round(share * len(past)))] if x > start]
+    days = [past[last - day : last] for last in range(len(past), day - 1, -day)]
+    daily = sorted((max([x - start for x in known(one)], default=-1.0) for one in days), reverse=True)
+    limit = tail._CAP * daily[1] if len(daily) > 1 and daily[1] > 0 else np.inf
+    capped = [min(x, limit) for x in excess] or [0.0]
+    mean = sum(capped) / len(capped)
+    variance = sum(x * x for x in capped) / len(capped) - mean**2
+    heavy = min(0.1, max(0.0, (1 - mean**2 / variance) / 2)) if variance > 0 else 0.0
+    return start, max(len(excess), 0.5) / len(there), (1 - heavy) * mean, heavy + 1 / (len(excess) or wanted)
+
+
+@pytest.mark.parametrize(("time", "share"), [(24 * 8, 0.15), (24 * 8, 0.5), (30, 0.15), (24 * 3 + 6, 0.05)])
+def test_the_tail_of_the_largest(time: int, share: float) -> None:
+    past = np.abs(awkward(8, time))
+    past[0, -30] = 1e6
+    got = tail.fit(past, share, 20, 24)
+    for i, row in enumerate(past):
+        if len(known(row)) < 20:
+            assert np.isnan([got.start[i], got.share[i], got.scale[i], got.shape[i]]).all()
+        else:
+            fitted = got.start[i], got.share[i], got.scale[i], got.shape[i]
+            assert fitted == pytest.approx(slow_fit(row, share, 24), rel=1e-9)
+
+
+def test_one_enormous_hour_hardly_widens_the_tail_and_one_a_day_does() -> None:
+    past = np.abs(np.random.default_rng(2).normal(size=(1, 24 * 28)))
+    calm = tail.fit(past, 0.15, 24, 24).scale[0]
+    past[0, 100] = 1e9
+    assert tail.fit(past, 0.15, 24, 24).scale[0] < 2 * calm
+    past[0, 5::24] = 1e9
+    assert tail.fit(past, 0.15, 24, 24).scale[0] > 1e6 * calm
+
+
+def test_a_tail_knows_only_hours_before_it() -> None:
+    largest = np.abs(awkward(8, 96))
+    tails = tail.fits(largest, 6, 48, 0.2, 10, 24)
+    assert np.isnan(tails.start[:, 0]).all()
+    for k in range(1, 16):
+        alone = tail.fit(largest[:, max(0, 6 * k - 48) : 6 * k], 0.2, 10, 24)
+        np.testing.assert_array_equal(tails.scale[:, k], alone.scale)
+
+
+def test_the_probability_falls_straight_to_the_start_and_as_a_power_beyond() -> None:
+    one = tail.Tail(*(np.array([[x]]) for x in (2.0, 0.15, 0.5, 0.2)))
+    two = tail.Tail(*(np.array([[x]]) for x in (3.0, 0.1, 0.7, 0.1)))
+    got = tail.log_probability(np.array([[0.0, 1.0, 2.5, 40.0, np.nan]]), (one, two), 5)[0]
+
+    def alone(x: float, start: float, share: float, scale: float, shape: float) -> float:
+        return log(share) * x / start if x <= start else log(share) - log1p(shape * (x - start) / scale) / shape
+
+    for x, log_p in zip((0.0, 1.0, 2.5, 40.0), got, strict=False):
+        assert log_p == pytest.approx((alone(x, 2.0, 0.15, 0.5, 0.2) + alone(x, 3.0, 0.1, 0.7, 0.1)) / 2)
+    assert np.isnan(got[4])
+
+
+def test_deviates_are_those_of_the_normal_law() -> None:
+    for z in (0.0, 0.01, 0.5, 1.0, 3.0, 8.0, 37.0, 80.0):
+        log_p = log_ndtr(-z) + log(2.0)
+        assert deviates(np.array([log_p]))[0] == pytest.approx(z, abs=1e-3)
+    assert deviates(np.array([-1e9]))[0] == deviates(np.array([-4096.0]))[0]
+    assert np.isnan(deviates(np.array([np.nan]))[0])
+
+
+def test_a_rate_of_alarms_and_its_threshold_are_inverse() -> None:
+    for alarms in (0.01, 0.3, 1.0, 10.0, 100.0):
+        assert alarms_a_week(threshold(alarms)) == pytest.approx(alarms)
+    assert alarms_a_week(2.0) == pytest.approx(168 * 2 * exp(log_ndtr(-2.0)))
+    for wrong in (0.0, -1.0, 168.0):
+        with pytest.raises(ValueError, match="one for each hour"):
+            threshold(wrong)
+
+
+@pytest.mark.parametrize(
+    ("step", "day", "block", "slot"),
+    [(60, 1440, 60, 15), (300, 288, 12, 3), (900, 96, 4, 1), (3600, 24, 1, 1), (7200, 12, 1, 1), (420, 206, 103, 103)],
+)
+def test_a_calendar_divides_the_day(step: int, day: int, block: int, slot: int) -> None:
+    frame = Frame(np.zeros((1, 5)), datetime(2026, 3, 1, 5, 0, tzinfo=UTC), timedelta(seconds=step), ({},))
+    calendar = Calendar.of(frame)
+    assert (calendar.day, calendar.block, calendar.slot) == (day, block, slot)
+    if 86_400 % step == 0:
+        assert calendar.lead == 5 * 3600 // step
+    assert calendar.whole(frame.values).shape[1] % day == 0
