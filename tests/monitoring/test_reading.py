@@ -367,10 +367,7 @@ def test_a_label_may_be_written_in_the_singular(server: MonitoringServer, metric
     assert [labels["resource.labels.project_id"] for labels in frame.labels] == ["p", "q"]
 
 
-def test_more_points_than_one_lot_holds_are_all_placed(
-    server: MonitoringServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("job.sources.monitoring.grid._BATCH", 5)
+def test_pages_that_each_cut_a_series_are_all_placed(server: MonitoringServer) -> None:
     server.page_size = 4
     for number in range(7):
         server.add(SENT, vm(number), 60 * np.arange(number, number + 3), DAY)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, TypeVar
 
 from job.errors import ConfigError, Failed, NetanomalyError, NotAllowed
@@ -33,7 +34,7 @@ class Patience:
 
 
 def connect(endpoint: str) -> tuple[Any, str]:
-    """Return a client and the project of its credentials, if they name one.
+    """Return a client, whose ListTimeSeries answers with bytes, and the project of its credentials, if they name one.
 
     With an `endpoint` ("127.0.0.1:8080") the client speaks to that address in the clear and without credentials.
 
@@ -44,7 +45,7 @@ def connect(endpoint: str) -> tuple[Any, str]:
     from google.cloud import monitoring_v3
 
     if endpoint:
-        return monitoring_v3.MetricServiceClient(transport=_plain(endpoint)), ""
+        return monitoring_v3.MetricServiceClient(transport=_transport()(channel=_plain(endpoint))), ""
     import google.auth
     from google.auth.exceptions import DefaultCredentialsError
 
@@ -55,19 +56,31 @@ def connect(endpoint: str) -> tuple[Any, str]:
             "no Google Cloud credentials were found; run `gcloud auth application-default login`, "
             "set GOOGLE_APPLICATION_CREDENTIALS to a key file, or run where a service account is attached"
         ) from None
-    return monitoring_v3.MetricServiceClient(credentials=credentials), project or ""
+    return monitoring_v3.MetricServiceClient(credentials=credentials, transport=_transport()), project or ""
+
+
+def _transport() -> Any:
+    """The client's own transport, but that the answers of ListTimeSeries stay as they came; see `decode`."""
+    from google.cloud.monitoring_v3 import ListTimeSeriesRequest
+    from google.cloud.monitoring_v3.services.metric_service.transports import MetricServiceGrpcTransport
+
+    class Bytes(MetricServiceGrpcTransport):
+        @cached_property
+        def list_time_series(self) -> Any:
+            serialize = ListTimeSeriesRequest.serialize
+            return self.grpc_channel.unary_unary("/google.monitoring.v3.MetricService/ListTimeSeries", serialize)
+
+    return Bytes
 
 
 def _plain(endpoint: str) -> Any:
     import grpc
-    from google.cloud.monitoring_v3.services.metric_service.transports import MetricServiceGrpcTransport
 
     if not re.fullmatch(r"(?:[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}", endpoint):
         raise ConfigError(
             f"the Monitoring endpoint {endpoint!r} is not an address; write host:port, as in 127.0.0.1:8080"
         )
-    options = [("grpc.max_receive_message_length", -1)]
-    return MetricServiceGrpcTransport(channel=grpc.insecure_channel(endpoint, options=options))
+    return grpc.insecure_channel(endpoint, options=[("grpc.max_receive_message_length", -1)])
 
 
 class Incomplete(Exception):

@@ -1,14 +1,14 @@
 """From points stamped at the end of their period to columns that begin at theirs."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from job.sources.monitoring.decode import Key, Points
 
-_BATCH = 200_000
 _REGULAR = 8
 """So many points must agree before their spacing is believed."""
 
@@ -45,10 +45,10 @@ def aligned(points: Iterable[Points], window: Window, period: int, *, rate: bool
     start = window.start // period * period
     place: dict[Key, int] = {}
     coarse = np.full((0, -(-(window.end - start) // period)), np.nan)
-    for batch in _batches(points):
-        rows = np.array([place.setdefault(piece.key, len(place)) for piece in batch])
+    for lot in points:
+        rows = np.array([place.setdefault(key, len(place)) for key in lot.keys], np.int64)
         coarse = _grown(coarse, len(place))
-        _scatter(coarse, batch, rows, (start, period))
+        _scatter(coarse, lot, rows, (start, period))
     coarse = coarse[: len(place)]
     if rate:
         coarse /= period
@@ -56,19 +56,6 @@ def aligned(points: Iterable[Points], window: Window, period: int, *, rate: bool
     fine = coarse if period == window.step else np.repeat(coarse, period // window.step, axis=1)
     skipped = (window.start - start) // window.step
     return Block(tuple(place), fine[:, skipped : skipped + window.columns])
-
-
-def _batches(points: Iterable[Points]) -> Iterator[list[Points]]:
-    """The points in lots that are worth a call to numpy each; held no longer than one lot lasts."""
-    batch, size = [], 0
-    for piece in points:
-        batch.append(piece)
-        size += len(piece.ends)
-        if size >= _BATCH:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def _grown(values: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
@@ -81,16 +68,18 @@ def _grown(values: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
     return grown
 
 
-def _scatter(coarse: NDArray[np.float64], batch: list[Points], row: NDArray[np.int64], grid: tuple[int, int]) -> None:
+def _scatter(coarse: NDArray[np.float64], lot: Points, row: NDArray[np.int64], grid: tuple[int, int]) -> None:
     """Write points where they belong, in the order received."""
     start, period = grid
-    rows = np.repeat(row, [len(piece.ends) for piece in batch])
-    ends = np.concatenate([piece.ends for piece in batch])
-    values = np.concatenate([piece.values.astype(np.float64) for piece in batch])
-    slot = np.ceil((ends - start) / period).astype(np.int64) - 1
-    values[np.isinf(values)] = np.nan
-    inside = (slot >= 0) & (slot < coarse.shape[1])
-    coarse[rows[inside], slot[inside]] = values[inside]
+    values = lot.values.astype(np.float64, copy=False)
+    if not (finite := np.isfinite(values)).all():
+        values = np.where(finite, values, np.nan)
+    slot = np.ceil((lot.ends - start) / period).astype(np.int64) - 1
+    place = np.repeat(row * coarse.shape[1], lot.counts) + slot
+    if len(slot) and (slot.min() < 0 or slot.max() >= coarse.shape[1]):
+        inside = (slot >= 0) & (slot < coarse.shape[1])
+        place, values = place[inside], values[inside]
+    coarse.reshape(-1)[place] = values
 
 
 def _spread(coarse: NDArray[np.float64], *, rate: bool) -> None:
@@ -116,22 +105,28 @@ def counted(points: Iterable[Points], window: Window, sample: int) -> Block:
     zero at that start. Where two points lie further apart than the series' points usually do (or than `sample`), there
     is no value in between. A column has a value when at least half of it is covered.
     """
-    pieces: dict[Key, list[Points]] = {}
-    for piece in points:
-        pieces.setdefault(piece.key, []).append(piece)
+    pieces: dict[Key, list[Piece]] = {}
+    for lot in points:
+        cuts = np.cumsum(lot.counts)[:-1]
+        begun = lot.ends if lot.starts is None else lot.starts
+        parts = zip(*(np.split(array, cuts) for array in (begun, lot.ends, lot.values)), strict=True)
+        for key, piece in zip(lot.keys, parts, strict=True):
+            pieces.setdefault(key, []).append(piece)
     values = np.full((len(pieces), window.columns), np.nan)
     for row, group in enumerate(pieces.values()):
         values[row] = _rates(*_growth(group, sample), window)
     return Block(tuple(pieces), values)
 
 
+Piece: TypeAlias = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
+"""The starts, ends and values of points of one series."""
+
+
 def _growth(
-    group: Sequence[Points], sample: int
+    group: Sequence[Piece], sample: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """The spans of one series in which its count is known to have grown, and by how much."""
-    starts = np.concatenate([piece.ends if piece.starts is None else piece.starts for piece in group])
-    ends = np.concatenate([piece.ends for piece in group])
-    values = np.concatenate([piece.values for piece in group])
+    starts, ends, values = (np.concatenate(arrays) for arrays in zip(*group, strict=True))
     finite = np.isfinite(values)
     order = np.flatnonzero(finite)[np.argsort(ends[finite], kind="stable")]
     last = np.append(np.diff(ends[order]) > 0, True)[: len(order)]
@@ -200,11 +195,16 @@ def group(key: Key, group_by: Sequence[str]) -> Key:
 
 def joined(blocks: Sequence[tuple[int, Block]], columns: int) -> Block:
     """Blocks side by side, each at its first column; rows sorted by key, those without any point left out."""
-    keys = sorted({key for _, block in blocks for key in block.keys})
+    keys = [key for _, block in blocks for key in block.keys]
+    if len(blocks) > 1:
+        keys = list(set(keys))
+    keys.sort()
     place = {key: row for row, key in enumerate(keys)}
     values = np.full((len(keys), columns), np.nan)
     for first, block in blocks:
         rows = [place[key] for key in block.keys]
         values[rows, first : first + block.values.shape[1]] = block.values
-    alive = np.flatnonzero(~np.isnan(values).all(axis=1))
-    return Block(tuple(keys[row] for row in alive), values if len(alive) == len(keys) else values[alive])
+    alive = ~np.isnan(values).all(axis=1)
+    if alive.all():
+        return Block(tuple(keys), values)
+    return Block(tuple(keys[row] for row in np.flatnonzero(alive)), values[alive])

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from detectors import Frame
-from job.errors import ConfigError
+from job.errors import ConfigError, Failed
 from job.presets import Spec, expand, slug
 from job.query import Query, both, equals, part_filter
 from job.sources import Descriptor
 from job.sources.monitoring import grid
 from job.sources.monitoring.client import Incomplete, Line, Patience, connect
-from job.sources.monitoring.decode import Points, decode, key
+from job.sources.monitoring.decode import Page, Points, decode, keys, page
 from job.sources.monitoring.facts import Facts, descriptor, facts, period
 
 COARSE = timedelta(minutes=10)
@@ -45,7 +45,6 @@ class Monitoring:
         *,
         now: datetime,
         endpoint: str = "",
-        client: Any = None,
         filter: str = "",  # noqa: A002 - the setting's name
         group_by: tuple[str, ...] = (),
         parts: int = 1,
@@ -60,7 +59,7 @@ class Monitoring:
         self._group_by = _labels(group_by)
         self._parts = parts
         self._line = Line(calls, patience)
-        self._connected: tuple[Any, str] | None = (client, "") if client is not None else None
+        self._connected: tuple[Any, str] | None = None
         self._connecting = threading.Lock()
         self._facts: dict[tuple[str, str], Facts] = {}
         self._learning: dict[tuple[str, str], threading.Lock] = {}
@@ -87,7 +86,7 @@ class Monitoring:
         span = -(-(window.end - window.start) // length) * length
         request = _aligned(query, known, window.end - span, window.end, length)
         request.view = 1
-        found = {key(series) for page in self._pages(query, request) for series in page.time_series}
+        found = {key for page in self._pages(query, request) for key in keys(page)}
         if known.kind == "CUMULATIVE" and query.group_by:
             found = {grid.group(one, query.group_by) for one in found}
         return len(found)
@@ -224,29 +223,30 @@ class Monitoring:
         return grid.grouped(block, query.group_by, query.reducer) if query.group_by else block
 
     def _points(self, query: Query, request: Any, *, starts: bool = False) -> Iterator[Points]:
-        for page in self._pages(query, request):
-            yield from decode(page, starts=starts)
+        for found in self._pages(query, request):
+            yield from decode(found, starts=starts)
 
-    def _pages(self, query: Query, request: Any) -> Iterator[Any]:
+    def _pages(self, query: Query, request: Any) -> Iterator[Page]:
         # Not in several stretches of time at once: each would be billed for every series again.
         while True:
-            page = self._page(query, request)
-            yield page
-            if not page.next_page_token:
+            found = self._page(query, request)
+            yield found
+            if not found.token:
                 return
-            request.page_token = page.next_page_token
+            request.page_token = found.token
 
-    def _page(self, query: Query, request: Any) -> Any:
-        from google.cloud.monitoring_v3 import ListTimeSeriesResponse
-
+    def _page(self, query: Query, request: Any) -> Page:
         client = self._connection()[0]
 
-        def ask(seconds: float) -> Any:
+        def ask(seconds: float) -> Page:
             pager = client.list_time_series(request=request, retry=None, timeout=seconds)
-            page = ListTimeSeriesResponse.pb(next(iter(pager.pages)))
-            if page.execution_errors:
-                raise Incomplete("; ".join(error.message or f"code {error.code}" for error in page.execution_errors))
-            return page
+            try:
+                found = page(next(iter(pager.pages)))
+            except Failed as error:
+                raise Incomplete(str(error)) from None
+            if found.errors:
+                raise Incomplete("; ".join(found.errors))
+            return found
 
         return self._line.call(query.metric, query.project, _LIST, ask)
 
