@@ -167,6 +167,25 @@ def _time(option: str, given: str | None) -> datetime | None:
 
 
 @cli.command()
+@click.option("--in", "given", metavar="PLACE", required=True, help="Folder of CSV or Parquet files: timestamp,value.")
+@click.option("--out", metavar="PLACE", required=True, help="Folder or gs://BUCKET/PREFIX for the scored rows.")
+@click.option("--step", metavar="DURATION", help="Step of the series; default: a manifest's, or the usual spacing.")
+@click.option("--detectors", metavar="NAME[,NAME…]", help=_help("detectors"))
+@click.option("--config", metavar="FILE", help="TOML file of settings, of which policy and detectors are used.")
+def score(given: str, out: str, step: str | None, detectors: str | None, config: str | None) -> int:
+    """Score recorded series row by row: timestamp, score, is_anomaly, expected, lower, upper."""
+    from detectors.duration import parse
+    from job.commands.score import score as command
+
+    settings = _load({"detectors": detectors, "config": config})
+    try:
+        length = parse(step) if step else None
+    except ValueError as error:
+        raise ConfigError(f"--step: {error}") from None
+    return command(settings, given, out, length)
+
+
+@cli.command()
 def detectors() -> int:
     """List the installed detectors, their settings and where they come from."""
     from job.commands.catalogue import detectors as command

@@ -115,6 +115,35 @@ def judge(frame: Frame, scores: Mapping[str, Scores], policy: Policy, subject: S
     )
 
 
+@dataclass(frozen=True)
+class Flags:
+    """What is said of every point as soon as it is there; every array is series x time.
+
+    `flagged`: it was certain, then, that an anomaly was on. `score`, `lower` and `upper` are those that a record would
+    carry.
+    """
+
+    flagged: NDArray[np.bool_]
+    score: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+
+
+def flags(frame: Frame, scores: Mapping[str, Scores], policy: Policy, subject: Subject) -> Flags:
+    """Judge every column of a frame by the rules of `judge`, for those who want points instead of events."""
+    opinion = _opinion(scores, policy, subject.histories)
+    side, _ = _worth(frame, opinion, policy, grain(subject.unit), 0)
+    flagged = _certain(side, opinion.score, policy)
+    for row, downs in ({} if policy.direction == "up" else outages(frame, policy, 0)).items():
+        for down in downs:
+            flagged[row, down.certain : down.stop] = True
+    reach = policy.threshold * opinion.spread
+    negative = np.logical_or.accumulate(frame.values < 0, axis=1)
+    lower = np.where(negative, opinion.expected - reach, np.maximum(opinion.expected - reach, 0.0))
+    return Flags(flagged, opinion.score, opinion.expected, lower, opinion.expected + reach)
+
+
 def _opinion(scores: Mapping[str, Scores], policy: Policy, histories: Mapping[str, timedelta]) -> _Opinion:
     """Reduce the detectors' scores to one opinion per point.
 

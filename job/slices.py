@@ -12,11 +12,12 @@ from typing import Any, Literal
 import numpy as np
 
 from detectors import Detector, Frame
+from job import series
 from job.anomaly import SCHEMA, Anomaly, lines, split_labels, telling
 from job.config import Settings
 from job.errors import Conflict, NetanomalyError
 from job.examine import examine, needed
-from job.judge import Subject
+from job.judge import Subject, Verdict
 from job.log import Log
 from job.plan import DAY, Slice, until
 from job.policy import Policy
@@ -108,6 +109,9 @@ def _slice(job: Job, source: Source, piece: Slice) -> Outcome:
     frame = source.read(query, piece.start - needed(job.detectors, policy, query.step), end)
     verdict = examine(frame, job.detectors, policy, _subject(job, query, facts.unit), piece.start)
     if frame.labels or there:
+        beside = f"{series.NAME}{piece.name}"  # first, so that whoever sees the anomalies can see their series, too
+        plot = series.lines(_looked(piece, frame, verdict, facts.unit, end), verdict.traces)
+        _put(job.store, beside, plot, meta, job.store.head(beside), end)
         _put(job.store, place, lines(verdict.anomalies), meta, there, end)
     return Outcome(
         piece,
@@ -119,6 +123,25 @@ def _slice(job: Job, source: Source, piece: Slice) -> Outcome:
         warming_up=tuple(_name(frame, row) for row in verdict.warming_up),
         suppressed=verdict.suppressed,
         anomalies=verdict.anomalies,
+    )
+
+
+def _looked(piece: Slice, frame: Frame, verdict: Verdict, unit: str, end: datetime) -> series.Looked:
+    """What was looked at of the slice."""
+    query = piece.query
+    return series.Looked(
+        schema=SCHEMA,
+        project=query.project,
+        metric=query.metric,
+        query=query.name,
+        start=piece.start,
+        until=end,
+        series=len(frame.labels),
+        tested=verdict.tested,
+        flagged=len(verdict.anomalies),
+        warming_up=len(verdict.warming_up),
+        suppressed=dict(verdict.suppressed),
+        types=series.kept(frame, series.since(frame, piece.start), query.project, query.metric, unit),
     )
 
 

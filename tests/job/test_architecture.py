@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"google", "grpc", "pandas", "pyarrow", "scipy", "rich"}
+HEAVY = {"bokeh", "google", "grpc", "jinja2", "pandas", "pyarrow", "scipy", "rich"}
 
 VALUES = {"job.errors", "job.units", "job.log", "job.anomaly", "job.policy", "job.query", "job.presets"}
 CORE = {
@@ -25,14 +25,21 @@ CORE = {
     "job.outage": {"job.policy"},
     "job.sentence": {"job.anomaly", "job.units"},
     "job.judge": {"job.anomaly", "job.outage", "job.policy", "job.sentence", "job.units"},
-    "job.examine": {"job.judge", "job.policy"},
+    "job.series": {"job.anomaly", "job.kinship", "job.units"},
+    "job.examine": {"job.anomaly", "job.judge", "job.policy", "job.series"},
+    "job.rows": {"job.errors", "job.judge", "job.policy", "job.units"},
     "job.config": {"job.errors", "job.policy", "job.units"},
     "job.plan": VALUES | {"job.config"},
-    "job.slices": VALUES | {"job.config", "job.examine", "job.judge", "job.plan", "job.sources", "job.store"},
+    "job.slices": VALUES
+    | {"job.config", "job.examine", "job.judge", "job.plan", "job.series", "job.sources", "job.store"},
     "job.run": VALUES | {"job.plan", "job.slices", "job.sources.recent", "job.store"},
     "job.kinship": {"job.anomaly"},
     "job.nature": {"job.anomaly", "job.kinship", "job.units"},
+    "job.account": {"job.anomaly", "job.incident", "job.kinship", "job.sentence", "job.units"},
+    "job.incident": {"job.account", "job.anomaly", "job.kinship", "job.nature"},
     "job.report": VALUES | {"job.store"},
+    "job.found": VALUES | {"job.incident", "job.kinship", "job.report", "job.series", "job.store"},
+    "job.page": VALUES | {"job.found", "job.incident", "job.kinship", "job.sentence", "job.series"},
     "job.cli": {"job.commands", "job.config", "job.errors", "job.log", "job.store", "job.units"},
     "job": {"job.report"},
 }

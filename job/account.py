@@ -1,0 +1,124 @@
+"""An incident in words: where, what happened, what was usual, against what it was judged, and where to look."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from detectors import CAP
+from job.anomaly import Anomaly
+from job.kinship import Thing, groups
+from job.sentence import noun
+from job.units import clean, lasting, quantity, utc
+
+if TYPE_CHECKING:
+    from job.incident import Incident
+
+
+def where(things: Sequence[Thing], group: str) -> str:
+    """What a person calls the resource, or the group that several resources have in common."""
+    if len(things) == 1 or not group:
+        return clean(things[0].name, 120)
+    label, _, value = group.partition("=")
+    name = f"{value}-*" if label == "prefix" else value
+    places = {dict(t.labels).get("zone") or groups(t).get("region", "") for t in things}
+    place = places.pop() if len(places) == 1 else ""
+    return clean(f"{name} ({place})" if place and place != name else name, 120)
+
+
+def sentence(incident: "Incident", worst: Anomaly) -> str:
+    """Say what it is, where, how much of the group, how long, and by what it was judged."""
+    parts = [f"{incident.nature.capitalize()} at {incident.where}{_of(incident)}: {_what(worst)}, {_span(incident)}."]
+    totals = [
+        quantity(abs(value), unit) + (" more" if value > 0 else " less")
+        for value, unit in ((incident.excess_bytes, "By"), (incident.excess_packets, "packets"))
+        if value
+    ]
+    if totals:
+        parts.append(f"In all {' and '.join(totals)} than expected.")
+    if incident.evidence:
+        parts.append(f"Because {'; '.join(incident.evidence)}.")
+    parts.append(_judged(worst))
+    return " ".join(parts)
+
+
+def _of(incident: "Incident") -> str:
+    """How many resources, and of how many."""
+    if incident.resources == 1 and incident.tested is None:
+        return ""
+    kind = _KINDS.get(incident.resource.type, "resource")
+    many = f"{incident.resources} {kind}{'s' if incident.resources > 1 else ''}"
+    if incident.tested is None:
+        return f" ({many})"
+    return f" (all {many})" if incident.tested == incident.resources else f" ({many} of {incident.tested})"
+
+
+def _score(score: float) -> str:
+    """A score as people read it; it ends at the cap."""
+    return f"{score:+.3g}" if abs(score) < CAP else f"beyond {score:+.0f}"
+
+
+EXPLORER = "https://console.cloud.google.com/monitoring/metrics-explorer"
+
+_KINDS = {"gce_instance": "VM", "nat_gateway": "NAT gateway", "vpn_gateway": "VPN tunnel", "file": "host"}
+
+
+def _what(worst: Anomaly) -> str:
+    """What the worst series did."""
+    what = noun(worst.metric)
+    usual = f"{quantity(worst.expected, worst.unit)} expected, {quantity(worst.lower, worst.unit)} to "
+    usual += f"{quantity(worst.upper, worst.unit)} usual"
+    if worst.kind == "absent":
+        return f"{what} stopped reporting ({usual})"
+    if worst.kind == "zero":
+        return f"{what} fell to nothing ({usual})"
+    way = "rose" if worst.direction == "up" else "fell"
+    return f"{what} {way} to {quantity(worst.observed or 0.0, worst.unit)} ({usual})"
+
+
+def _span(incident: "Incident") -> str:
+    """Since when and how long."""
+    length = lasting(timedelta(seconds=incident.duration))
+    begun = f"from {incident.start:%Y-%m-%d %H:%M} UTC"
+    return f"{begun}, {length}" if incident.state == "closed" else f"{begun}, {length} so far, still on"
+
+
+def _judged(worst: Anomaly) -> str:
+    """The slot of the season and the history that it was judged on, and the votes."""
+    history = ", ".join(f"{name} {length}" for name, length in sorted(worst.history.items()))
+    against = f"a usual {worst.peak:%A} {worst.peak:%H:%M} UTC" if "seasonal" in worst.history else "the time before"
+    if worst.kind in {"zero", "absent"}:
+        return f"Compared with {against} and the day before; history: {history or 'the day before'}."
+    said = ", ".join(f"{name} {_score(score)}" for name, score in sorted(worst.votes.items()))
+    return f"Compared with {against}; history: {history}; {len(worst.votes)} of {worst.detectors} agree: {said}."
+
+
+def link(anomaly: Anomaly) -> str:
+    """Metrics Explorer, in the project, at exactly the anomaly's series and the hours round it; empty for files.
+
+    The address has the form that the console itself gives it, which Google does not promise to keep.
+    """
+    if "." not in anomaly.metric.partition("/")[0] or anomaly.resource.type in {"", "file"}:
+        return ""
+    conditions = [f'metric.type="{_value(anomaly.metric)}"', f'resource.type="{_value(anomaly.resource.type)}"']
+    conditions += [f'resource.label."{_value(k)}"="{_value(v)}"' for k, v in sorted(anomaly.resource.labels.items())]
+    conditions += [
+        f'metric.label."{_value(k)}"="{_value(v)}"' for k, v in sorted(anomaly.labels.items()) if "." not in k
+    ]
+    aligner = "ALIGN_RATE" if anomaly.unit.endswith("/s") else "ALIGN_MEAN"
+    aggregation = {
+        "perSeriesAligner": aligner,
+        "alignmentPeriod": f"{anomaly.step}s",
+        "crossSeriesReducer": "REDUCE_SUM",
+    }
+    shown = {"timeSeriesFilter": {"filter": " ".join(conditions), "aggregations": [aggregation]}}
+    state = {"xyChart": {"dataSets": [{**shown, "plotType": "LINE"}]}}
+    around = timedelta(hours=6)
+    times = f"startTime={utc(anomaly.start - around)};endTime={utc(anomaly.end + around)}"
+    page = quote(json.dumps(state, separators=(",", ":")), safe="")
+    return f"{EXPLORER};{times}?project={quote(anomaly.project, safe='')}&pageState={page}"
+
+
+def _value(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,178 @@
+"""Read incidents back: anomalies, what was looked at and what was published, joined."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+from pydantic import ValidationError
+
+from job.anomaly import SCHEMA, Anomaly
+from job.errors import Failed
+from job.incident import Incident, Judged, group, rank
+from job.kinship import Slot
+from job.report import read
+from job.series import NAME, Looked, Trace, key, parsed
+from job.store import Store
+
+DAY = timedelta(days=1)
+
+BACK = 31
+"""So many days before the time asked for are read, at most, to find where an event began that was already on."""
+
+LEDGER = "incidents/"
+"""Where the published incidents are, by the day on which they began."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in the store, and what could not be read and why; incidents are in the order of `rank`."""
+
+    incidents: tuple[Incident, ...]
+    anomalies: Mapping[str, Anomaly]
+    traces: Mapping[tuple[object, ...], tuple[Trace, ...]]
+    looked: tuple[Looked, ...]
+    published: tuple[Incident, ...]
+    problems: tuple[str, ...]
+
+
+def find(store: Store, since: datetime, until: datetime) -> Found:
+    """The incidents that touch `[since, until)`, and what they were made of.
+
+    Raises:
+        NotAllowed: a permission is missing.
+        Failed: the store did not answer.
+    """
+    problems: list[str] = []
+    anomalies, start = _begun(store, since, until, problems)
+    looked, traces = _series(store, start, until, problems)
+    published = tuple(ledger(store, start, until, problems))
+    by: dict[tuple[object, ...], tuple[Trace, ...]] = {}
+    for trace in traces:
+        by[trace.key] = (*by.get(trace.key, ()), trace)
+    found = group(anomalies, judged(looked), published, plateaus(anomalies, by))
+    return Found(
+        incidents=tuple(i for i in found if i.start < until and i.end > since),
+        anomalies={a.id: a for a in anomalies},
+        traces=by,
+        looked=tuple(one for one in looked if one.start < until and one.start + DAY > since),
+        published=published,
+        problems=tuple(dict.fromkeys(problems)),
+    )
+
+
+def muted(found: Found, incidents: Iterable[Incident]) -> Found:
+    """The same with these incidents, in their order."""
+    return replace(found, incidents=tuple(sorted(incidents, key=rank)))
+
+
+def _begun(store: Store, since: datetime, until: datetime, problems: list[str]) -> tuple[tuple[Anomaly, ...], datetime]:
+    """The anomalies from `since` on, and as many days before as the events that were on then reach back."""
+    start = since
+    for _ in range(BACK):
+        reading = read(store, start, until)
+        open_ended = [a.start for a in _continued(reading.anomalies) if a.start - DAY < start]
+        if not open_ended:
+            break
+        start = min(open_ended) - DAY
+    problems.extend(reading.problems)
+    return reading.anomalies, start
+
+
+def _continued(anomalies: Iterable[Anomaly]) -> Iterator[Anomaly]:
+    """The anomalies that came over from a day before, of which nothing is here."""
+    ends = {(key(a.project, a.query, a.resource, a.labels), a.end) for a in anomalies}
+    for a in anomalies:
+        if a.continued and (key(a.project, a.query, a.resource, a.labels), a.start) not in ends:
+            yield a
+
+
+def _days(store: Store, root: str, since: datetime, until: datetime) -> Iterator[str]:
+    """The objects of the UTC days that `[since, until)` touches."""
+    last = (until - timedelta(microseconds=1)).astimezone(UTC).date()
+    for name in store.names(root):
+        day, _, _ = name.removeprefix(root + "date=").partition("/")
+        try:
+            if since.astimezone(UTC).date() <= date.fromisoformat(day) <= last and name.endswith(".jsonl"):
+                yield name
+        except ValueError:
+            continue
+
+
+def _data(store: Store, name: str, problems: list[str]) -> bytes:
+    try:
+        there = store.get(name)
+    except Failed as error:
+        problems.append(str(error))
+        return b""
+    return there.data if there else b""
+
+
+def _series(store: Store, since: datetime, until: datetime, problems: list[str]) -> tuple[list[Looked], list[Trace]]:
+    looked: list[Looked] = []
+    traces: list[Trace] = []
+    for name in _days(store, NAME, since, until):
+        for record in parsed(name, _data(store, name, problems), problems):
+            if isinstance(record, Looked):
+                looked.append(record)
+            else:
+                traces.append(record)
+    return looked, traces
+
+
+def ledger(store: Store, since: datetime, until: datetime, problems: list[str]) -> Iterator[Incident]:
+    """The incidents that were published as having begun on the days that `[since, until)` touches."""
+    for name in _days(store, LEDGER, since, until):
+        yield from entries(name, _data(store, name, problems), problems)
+
+
+def entries(name: str, data: bytes, problems: list[str]) -> Iterator[Incident]:
+    """The published incidents of one object."""
+    for number, line in enumerate(data.splitlines(), start=1):
+        try:
+            incident = Incident.model_validate_json(line)
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            problems.append(f"{name} line {number} is no incident record: {fault['msg']}")
+            continue
+        if incident.schema_ > SCHEMA:
+            problems.append(f"{name} line {number} has schema {incident.schema_}; this program knows up to {SCHEMA}")
+        yield incident
+
+
+def judged(looked: Sequence[Looked]) -> Judged:
+    """What was looked at, added up: parts of a query are added, queries and days overlap."""
+    slots: dict[tuple[str, str], set[Slot]] = {}
+    parts: dict[tuple[str, str, str, datetime], dict[str, int]] = {}
+    until: dict[tuple[str, str], datetime] = {}
+    for one in looked:
+        until[one.project, one.query] = max(one.until, until.get((one.project, one.query), one.until))
+        for kind, kept in one.types.items():
+            slots.setdefault((one.project, kind), set()).update(Slot(way, what) for way, what in kept.slots)
+            counts = parts.setdefault((one.project, kind, one.query, one.start), {})
+            for name, n in kept.census.items():
+                counts[name] = counts.get(name, 0) + n
+    census: dict[tuple[str, str], dict[str, int]] = {}
+    for (project, kind, _, _), counts in parts.items():
+        most = census.setdefault((project, kind), {})
+        for name, n in counts.items():
+            most[name] = max(n, most.get(name, 0))
+    return Judged(slots, census, until)
+
+
+def plateaus(anomalies: Iterable[Anomaly], traces: Mapping[tuple[object, ...], Sequence[Trace]]) -> dict[str, float]:
+    """How flat the top of each spike is: the range of its upper half, as a share of its largest value."""
+    flat: dict[str, float] = {}
+    for a in anomalies:
+        if a.kind != "spike":
+            continue
+        for trace in traces.get(key(a.project, a.query, a.resource, a.labels), ()):
+            values = sorted(v for v in window(trace, a.start, a.end) if v is not None)
+            if len(values) >= 6 and values[-1] > 0:
+                flat[a.id] = (values[-1] - values[len(values) // 2]) / values[-1]
+    return flat
+
+
+def window(trace: Trace, start: datetime, end: datetime) -> list[float | None]:
+    """The values of a series in `[start, end)`."""
+    step = timedelta(seconds=trace.step)
+    return trace.value[max(0, (start - trace.start) // step) : max(0, -(-(end - trace.start) // step))]

@@ -1,0 +1,118 @@
+"""Which series are of one resource, what each of them counts, and to which groups a resource belongs."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from job.anomaly import Anomaly, Resource, telling
+
+Way: TypeAlias = Literal["in", "out", ""]
+What: TypeAlias = Literal["bytes", "packets", "drops", "connections", "other"]
+
+_IN = {"in", "ingress", "received", "receive", "request", "inbound", "rx", "download"}
+_OUT = {"out", "egress", "sent", "send", "response", "outbound", "tx", "upload"}
+_DROPS = {"dropped", "drops", "drop", "discards", "discarded", "throttled", "errors"}
+_WORDS = re.compile(r"[a-z]+")
+
+_OWN = {"instance_id", "instance_name", "gateway_name", "tunnel_name", "node_name", "pod_name", "router_id"}
+"""Labels of which every resource has its own value, so that nothing is grouped by them."""
+
+_SUFFIX = re.compile(r"[-_.](?=[a-z0-9]*\d)[a-z0-9]{1,8}$")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What a series counts, and in which direction; several series of a resource may share a slot."""
+
+    way: Way
+    what: What
+
+    def __str__(self) -> str:
+        """The slot in words: `received bytes`."""
+        return f"{ {'in': 'received ', 'out': 'sent ', '': ''}[self.way] }{self.what}"
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A monitored resource: what its series have in common."""
+
+    project: str
+    type: str
+    labels: tuple[tuple[str, str], ...]
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return telling(dict(self.labels))
+
+
+def thing(anomaly: Anomaly) -> Thing:
+    """The resource that the anomaly's series is of."""
+    return thing_of(anomaly.project, anomaly.resource, anomaly.labels)
+
+
+def thing_of(project: str, resource: Resource, labels: Mapping[str, str]) -> Thing:
+    """The resource of a series with these labels.
+
+    It is told by the resource's labels and the names among the metric's; where nobody says what the resource is (as in
+    files), by all labels that do not name a direction.
+    """
+    if any(key != "project_id" for key in resource.labels):
+        names = {key: value for key, value in labels.items() if key.endswith("_name")}
+    else:
+        names = {key: value for key, value in labels.items() if value.lower() not in _IN | _OUT}
+    return Thing(project, resource.type, tuple(sorted({**resource.labels, **names}.items())))
+
+
+def slot(metric: str, labels: Mapping[str, str], unit: str) -> Slot:
+    """What a series of this metric type counts.
+
+    >>> print(slot("compute.googleapis.com/instance/network/received_bytes_count", {}, "By/s"))
+    received bytes
+    """
+    words = set(_WORDS.findall(metric.rsplit("/", 1)[-1].lower()))
+    ways = words | {value.lower() for value in labels.values()}
+    way: Way = "in" if ways & _IN else "out" if ways & _OUT else ""
+    noun = unit.partition("/")[0].strip("{}")
+    if words & _DROPS:
+        return Slot(way, "drops")
+    if words & {"bytes", "octets", "byte"} or noun in {"By", "bit"}:
+        return Slot(way, "bytes")
+    if words & {"packets", "packet", "pkts"} or noun == "packets":
+        return Slot(way, "packets")
+    return Slot(way, "connections" if words & {"connections", "sessions"} else "other")
+
+
+def groups(one: Thing) -> dict[str, str]:
+    """The groups that a resource belongs to, by the label that makes them; `region` and `prefix` are worked out.
+
+    >>> groups(Thing("p", "gce_instance", (("instance_name", "web-7-x3k9"), ("zone", "europe-west1-b"))))
+    {'zone': 'europe-west1-b', 'region': 'europe-west1', 'prefix': 'web'}
+    """
+    labels = dict(one.labels)
+    found = {key: value for key, value in labels.items() if value and key not in _OWN and key != "project_id"}
+    place = labels.get("zone") or labels.get("location") or ""
+    if "region" not in found and re.fullmatch(r"[a-z]+-[a-z]+\d+-[a-z]", place):
+        found["region"] = place[:-2]
+    names = [labels[key] for key in labels if key.endswith("_name") and key in _OWN]
+    if names and (prefix := _prefix(names[0])) != names[0]:
+        found["prefix"] = prefix
+    return found
+
+
+def _prefix(name: str) -> str:
+    """An instance's name without the numbers and random letters at its end."""
+    shorter = _SUFFIX.sub("", name)
+    return name if shorter == name else _prefix(shorter)
+
+
+def census(things: Iterable[Thing], most: int = 500) -> dict[str, int]:
+    """How many different resources there are, in all (under "") and in each of the largest groups (`zone=…`)."""
+    every = set(things)
+    counts: dict[str, int] = {}
+    for one in every:
+        for label, value in groups(one).items():
+            counts[f"{label}={value}"] = counts.get(f"{label}={value}", 0) + 1
+    largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]
+    return {"": len(every), **dict(sorted(largest))}

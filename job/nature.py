@@ -1,0 +1,376 @@
+"""What kind of thing an incident probably is, from how its series moved together.
+
+Each rule looks for one nature and answers with its evidence and how sure it is; the surest one names the incident, and
+none of them is an answer too. "Flat" is said only of what was judged and not flagged.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from job.anomaly import Anomaly
+from job.kinship import Slot, Way, slot
+from job.units import lasting, quantity
+
+UNCLASSIFIED = "unclassified"
+
+SURE = 0.5
+"""A rule that is less sure than this names nothing."""
+
+TINY, SMALLISH, LARGE = 100.0, 300.0, 900.0
+"""Bytes: added packets below carry next to nothing, below are no bulk transfer, and above are nearly full."""
+
+LONG = timedelta(minutes=90)
+"""A change that lasts so long is a new level rather than a surge."""
+
+
+@dataclass(frozen=True)
+class Nature:
+    """A name for an incident, how sure the rule is (0 to 1), and what speaks for it."""
+
+    name: str
+    confidence: float
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Move:
+    """How the series of one slot moved, added up over series.
+
+    `observed` and `expected` are at the peaks, per second; `excess` is over the whole time. `kinds` counts anomalies
+    by kind.
+    """
+
+    observed: float
+    expected: float
+    excess: float
+    kinds: Mapping[str, int]
+    unit: str
+
+    @property
+    def up(self) -> bool:
+        """Whether it rose."""
+        return self.excess > 0
+
+    @property
+    def ratio(self) -> float:
+        """Observed over expected at the peak."""
+        return self.observed / self.expected if self.expected > 0 else float("inf")
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing was left: zero, or no points."""
+        return bool(self.kinds.get("zero", 0) or self.kinds.get("absent", 0))
+
+
+@dataclass(frozen=True)
+class Movement:
+    """All that the rules look at: the moves by slot, what else was judged, when, where, and whether a top was flat."""
+
+    moves: Mapping[Slot, Move]
+    judged: Collection[Slot]
+    start: datetime
+    lasted: timedelta
+    place: str = ""
+    gateway: bool = False
+    firewall: bool = False
+    plateau: float | None = field(default=None)
+
+    def move(self, way: Way, what: str) -> Move | None:
+        """The move of a slot, if it was flagged."""
+        return next((m for s, m in self.moves.items() if (s.way, s.what) == (way, what)), None)
+
+    def rose(self, way: Way, what: str) -> Move | None:
+        """The move of a slot, if it rose."""
+        found = self.move(way, what)
+        return found if found and found.up else None
+
+    def fell(self, way: Way, what: str) -> Move | None:
+        """The move of a slot, if it fell."""
+        found = self.move(way, what)
+        return found if found and not found.up else None
+
+    def flat(self, way: Way, what: str) -> bool:
+        """Whether a slot was judged and did not move."""
+        return any((s.way, s.what) == (way, what) for s in self.judged) and self.move(way, what) is None
+
+    def added(self, way: Way, what: str) -> float:
+        """What a slot had too much; 0 for one that did not rise."""
+        found = self.rose(way, what)
+        return found.excess if found else 0.0
+
+    @property
+    def drops(self) -> Move | None:
+        """Dropped packets of any direction, if they rose."""
+        return next((m for s, m in self.moves.items() if s.what == "drops" and m.up), None)
+
+    @property
+    def traffic(self) -> dict[Slot, Move]:
+        """The moves of bytes and packets."""
+        return {s: m for s, m in self.moves.items() if s.what in {"bytes", "packets"}}
+
+
+def movement(
+    anomalies: Iterable[Anomaly], judged: Collection[Slot] = (), plateau: float | None = None, place: str = ""
+) -> Movement:
+    """How the series of these anomalies moved together."""
+    every = list(anomalies)
+    moves: dict[Slot, list[Anomaly]] = {}
+    for a in every:
+        moves.setdefault(slot(a.metric, a.labels, a.unit), []).append(a)
+    start = min(a.start for a in every)
+    types = {a.resource.type for a in every}
+    return Movement(
+        moves={key: _move(moves[key]) for key in sorted(moves, key=str)},
+        judged=judged,
+        start=start,
+        lasted=max(a.end for a in every) - start,
+        place=place,
+        gateway=any(word in kind for kind in types for word in ("gateway", "interconnect", "nat", "vpn")),
+        firewall=any("firewall" in a.metric for a in every),
+        plateau=plateau,
+    )
+
+
+def _move(anomalies: list[Anomaly]) -> Move:
+    """Add up the peaks of the worst anomaly of each series, and everything that was too much."""
+    worst: dict[str, Anomaly] = {}
+    for a in anomalies:
+        key = f"{a.query} {a.series}"
+        if key not in worst or abs(a.excess) > abs(worst[key].excess):
+            worst[key] = a
+    kinds: dict[str, int] = {}
+    for a in worst.values():
+        kinds[a.kind] = kinds.get(a.kind, 0) + 1
+    return Move(
+        observed=sum(a.observed or 0.0 for a in worst.values()),
+        expected=sum(a.expected for a in worst.values()),
+        excess=sum(a.excess for a in anomalies),
+        kinds=kinds,
+        unit=anomalies[0].unit,
+    )
+
+
+def nature(of: Movement) -> Nature:
+    """The nature of an incident: what the surest rule says, or unclassified."""
+    said = sorted((answer for rule in RULES if (answer := rule(of))), key=lambda answer: -answer.confidence)
+    if said and said[0].confidence >= SURE:
+        return said[0]
+    return Nature(UNCLASSIFIED, 0.0, tuple(f"perhaps {n.name}: {'; '.join(n.evidence)}" for n in said[:1]))
+
+
+def absent(of: Movement) -> Nature | None:
+    """Absent resource: the points of its traffic stopped coming."""
+    gone = sum(move.kinds.get("absent", 0) for move in of.traffic.values())
+    every = sum(sum(move.kinds.values()) for move in of.traffic.values())
+    if not gone or 2 * gone < every:
+        return None
+    slots = sum(1 for move in of.traffic.values() if move.kinds.get("absent", 0))
+    return Nature("absent resource", min(0.95, 0.55 + 0.1 * slots), (f"{gone} of {every} series stopped reporting",))
+
+
+def blackout(of: Movement) -> Nature | None:
+    """Blackout: traffic falls to nothing, in every direction that was looked at."""
+    down = {s: m for s, m in of.traffic.items() if m.kinds.get("zero", 0)}
+    if not down or any(s not in down for s in of.traffic):
+        return None
+    ways = {s.way for s in down}
+    other = {s.way for s in of.judged if s.what in {"bytes", "packets"}} - ways
+    if other:
+        return None
+    evidence = (f"{', '.join(map(str, down))} fell to nothing", "points still come, so it still reports")
+    return Nature("blackout", 0.95 if len(ways) > 1 else 0.7, evidence)
+
+
+def flood(of: Movement) -> Nature | None:
+    """Flood: packets come in far more than bytes, so that their mean size falls."""
+    packets = of.rose("in", "packets")
+    small = packets and list(_small(of, "in"))
+    if not packets or not small or of.added("out", "packets") > packets.excess / 1.5:
+        return None
+    evidence = [_rose("received packets", packets), *small]
+    if of.drops:
+        evidence.append("dropped packets rose with them")
+    sure = 0.7 + 0.1 * (of.drops is not None) + 0.1 * (packets.ratio >= 3)
+    return Nature("flood", round(sure, 2), tuple(evidence))
+
+
+def scan(of: Movement) -> Nature | None:
+    """Scan-like: many small packets go out, fewer come back, and perhaps drops rise."""
+    packets = of.rose("out", "packets")
+    small = packets and list(_small(of, "out"))
+    if not packets or not small or of.added("in", "packets") > packets.excess / 1.5:
+        return None
+    evidence = [_rose("sent packets", packets), *small]
+    if of.drops:
+        evidence.append("refused or dropped packets rose with them")
+    return Nature("scan-like", 0.65 + 0.2 * (of.drops is not None), tuple(evidence))
+
+
+def exfiltration(of: Movement) -> Nature | None:
+    """Exfiltration-like: far more bytes go out while hardly more come in."""
+    sent = of.rose("out", "bytes")
+    back = of.rose("in", "bytes")
+    size = _added_size(of, "out")
+    if not sent or (size and size < SMALLISH) or of.fell("in", "bytes") or not (back or of.flat("in", "bytes")):
+        return None
+    if back and (back.excess > 0.3 * sent.excess or back.ratio - 1 > 0.4 * (sent.ratio - 1)):
+        return None
+    evidence = [_rose("sent bytes", sent), "received bytes hardly rose" if back else "received bytes were not flagged"]
+    sure = 0.6 + 0.05 * (back is None)
+    if size and size > LARGE:
+        evidence.append(f"the added packets are nearly full, {size:.0f} B each")
+        sure += 0.1
+    hour = local_hour(of.start, of.place)
+    if hour is not None and not 6 <= hour < 21:
+        evidence.append(f"it began at an unusual hour, about {hour:02d} o'clock there")
+        sure += 0.15
+    return Nature("exfiltration-like", round(sure, 2), tuple(evidence))
+
+
+def surge(of: Movement) -> Nature | None:
+    """Volumetric surge: more bytes, in packets of about the usual size."""
+    risen = {s: m for s, m in of.traffic.items() if m.up}
+    if not any(s.what == "bytes" for s in risen) or len(risen) < len(of.traffic):
+        return None
+    if flood(of) or scan(of):
+        return None
+    evidence = [_rose(str(s), m) for s, m in risen.items()]
+    sure = 0.6 + 0.05 * sum(1 for s in risen if s.what == "packets") + 0.05 * (of.rose("in", "bytes") is not None)
+    return Nature("volumetric surge", round(sure, 2), tuple(evidence))
+
+
+def level_shift(of: Movement) -> Nature | None:
+    """Level shift: everything moves by about the same factor, for long."""
+    ratios = [m.ratio for m in of.traffic.values()]
+    if of.lasted < LONG or len({s.way for s in of.traffic}) < 2 or any(m.silent for m in of.traffic.values()):
+        return None
+    if not min(ratios) > 0 or max(ratios) / min(ratios) > 1.5 or len({m.up for m in of.traffic.values()}) > 1:
+        return None
+    evidence = f"{len(ratios)} kinds of traffic moved by {min(ratios):.2g} to {max(ratios):.2g} times"
+    return Nature("level shift", 0.8, (evidence, f"for {lasting(of.lasted)}"))
+
+
+def partial_loss(of: Movement) -> Nature | None:
+    """Partial loss: traffic falls, not to nothing; or a gateway drops packets."""
+    fallen = {s: m for s, m in of.traffic.items() if not m.up}
+    if fallen and len(fallen) == len(of.traffic) and not any(m.silent for m in fallen.values()):
+        evidence = [f"{s} fell to {m.ratio:.0%} of the expected" for s, m in fallen.items()]
+        if of.drops:
+            evidence.append("dropped packets rose")
+        flat = [s for s in (Slot("in", "bytes"), Slot("out", "bytes")) if of.flat(s.way, s.what)]
+        evidence += [f"{s} were not flagged" for s in flat]
+        return Nature("partial loss", 0.9 if of.drops else 0.65, tuple(evidence))
+    if of.drops and not of.traffic and of.gateway:
+        return Nature(
+            "partial loss", 0.5, (f"{quantity(of.drops.observed, of.drops.unit)} dropped, traffic not flagged",)
+        )
+    return None
+
+
+def asymmetry(of: Movement) -> Nature | None:
+    """Asymmetry: one direction stops or falls while the other goes on or rises."""
+    ways = {way: [m for s, m in of.traffic.items() if s.way == way] for way in ("in", "out")}
+    for one, other in (("in", "out"), ("out", "in")):
+        down = [m for m in ways[one] if not m.up]
+        rest = ways[other]
+        goes_on = any(s.way == other for s in of.judged) if not rest else all(m.up for m in rest)
+        if down and len(down) == len(ways[one]) and goes_on and (rest or any(m.silent for m in down)):
+            words = {"in": "received", "out": "sent"}
+            said = "rose" if rest else "was not flagged"
+            return Nature(
+                "asymmetry", 0.75 if rest else 0.6, (f"{words[one]} traffic fell while {words[other]} traffic {said}",)
+            )
+    return None
+
+
+def saturation(of: Movement) -> Nature | None:
+    """Saturation of a gateway or a link: its traffic has a flat top while it drops packets."""
+    if not of.drops or of.firewall or any(not m.up for m in of.traffic.values()):
+        return None
+    if of.plateau is None or of.plateau > 0.05:
+        return None
+    evidence = (f"the top of the traffic is flat to within {of.plateau:.1%}", "dropped packets rose")
+    return Nature("saturation", 0.8 + 0.1 * of.gateway, evidence)
+
+
+RULES: tuple[Callable[[Movement], Nature | None], ...] = (
+    absent,
+    blackout,
+    saturation,
+    flood,
+    scan,
+    exfiltration,
+    level_shift,
+    partial_loss,
+    asymmetry,
+    surge,
+)
+
+NATURES = (
+    "absent resource",
+    "blackout",
+    "saturation",
+    "flood",
+    "scan-like",
+    "exfiltration-like",
+    "level shift",
+    "partial loss",
+    "asymmetry",
+    "volumetric surge",
+    "traffic shift",
+    UNCLASSIFIED,
+)
+
+
+def _small(of: Movement, way: Way) -> Iterator[str]:
+    """What shows that the packets that were added in a direction are small, if it does."""
+    size, usual = _added_size(of, way), _usual_size(of, way)
+    packets = of.rose(way, "packets")
+    if packets and size is None:
+        if of.flat(way, "bytes") and packets.ratio >= 2.5:
+            yield f"{Slot(way, 'bytes')} were not flagged, so the added packets are small"
+    elif size is not None and (size < TINY or _shrunk(of, way)):
+        compared = f", {usual:.0f} B are usual" if usual else ""
+        yield f"the added packets have {size:.0f} B each{compared}"
+
+
+def _shrunk(of: Movement, way: Way) -> bool:
+    """Whether the packets that were added are much smaller than the usual ones, and small."""
+    size, usual = _added_size(of, way), _usual_size(of, way)
+    return bool(size and usual and size < min(0.5 * usual, SMALLISH))
+
+
+def _added_size(of: Movement, way: Way) -> float | None:
+    """Mean bytes of the packets that were too many at the peak."""
+    packets, total = of.rose(way, "packets"), of.rose(way, "bytes")
+    if not packets or not total:
+        return None
+    many, much = packets.observed - packets.expected, total.observed - total.expected
+    return much / many if many > 0 < much else None
+
+
+def _usual_size(of: Movement, way: Way) -> float | None:
+    """Mean bytes of the packets that were expected."""
+    packets, total = of.move(way, "packets"), of.move(way, "bytes")
+    return total.expected / packets.expected if packets and total and packets.expected > 0 < total.expected else None
+
+
+def _rose(what: str, move: Move) -> str:
+    times = f", {move.ratio:.3g} times the expected" if move.ratio < 1000 else ""
+    return f"{what} rose to {quantity(move.observed, move.unit)}{times}"
+
+
+_HOURS = {"us-west": -8, "us-": -6, "northamerica": -5, "southamerica": -3, "europe": 1, "me-": 3, "africa": 2}
+_HOURS |= {"asia-south": 5, "asia-southeast": 8, "asia-east": 8, "asia-northeast": 9, "australia": 10}
+
+
+def local_hour(moment: datetime, place: str) -> int | None:
+    """About which hour it is in a region or zone of Google Cloud, without daylight saving; None where that is unknown.
+
+    >>> from datetime import UTC, datetime
+    >>> local_hour(datetime(2026, 11, 22, 8, 0, tzinfo=UTC), "us-central1-a")
+    2
+    """
+    near = [prefix for prefix in _HOURS if place.startswith(prefix)]
+    return (moment.hour + _HOURS[max(near, key=len)]) % 24 if near else None

@@ -1,0 +1,136 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue("--" + name).trim();
+  const hues = { critical: "critical", high: "high", medium: "medium", low: "low", muted: "dim" };
+
+  function dress(plot) {
+    plot.background_fill_color = null;
+    plot.border_fill_color = null;
+    plot.outline_line_color = colour("line");
+    for (const axis of [...plot.below, ...plot.left]) {
+      for (const part of ["axis_label_text_color", "major_label_text_color", "axis_line_color", "major_tick_line_color", "minor_tick_line_color"]) axis[part] = colour("dim");
+    }
+    for (const grid of plot.center) if ("grid_line_color" in grid) grid.grid_line_color = colour("line");
+    plot.toolbar.logo = null;
+  }
+
+  // Bokeh's own tools are the mouse's; these are the keyboard's.
+  function buttons(plot, start, end) {
+    const bar = document.createElement("div");
+    bar.className = "zoom";
+    const range = plot.x_range;
+    const to = (a, b) => { const w = Math.min(b - a, end - start); const s = Math.max(start, Math.min(a, end - w)); range.setv({ start: s, end: s + w }); };
+    const moves = {
+      "zoom in": () => { const w = range.end - range.start; to(range.start + w / 4, range.end - w / 4); },
+      "zoom out": () => { const w = range.end - range.start; to(range.start - w / 2, range.end + w / 2); },
+      "earlier": () => { const w = (range.end - range.start) / 3; to(range.start - w, range.end - w); },
+      "later": () => { const w = (range.end - range.start) / 3; to(range.start + w, range.end + w); },
+      "whole": () => to(start, end),
+    };
+    for (const [name, move] of Object.entries(moves)) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = name;
+      button.addEventListener("click", move);
+      bar.append(button);
+    }
+    return bar;
+  }
+
+  function draw(figure) {
+    if (figure.dataset.drawn) return;
+    figure.dataset.drawn = "1";
+    const chart = data.charts.find((c) => c.id === figure.dataset.chart);
+    const place = figure.querySelector(".plot");
+    const nan = (row) => row.map((v) => (v === null ? NaN : v));
+    const x = chart.value.map((_, n) => chart.start + (n + 0.5) * chart.step);
+    const end = chart.start + chart.value.length * chart.step;
+    const source = new Bokeh.ColumnDataSource({ data: { x, value: nan(chart.value), expected: nan(chart.expected), lower: nan(chart.lower), upper: nan(chart.upper) } });
+    const plot = Bokeh.Plotting.figure({
+      height: 220, sizing_mode: "stretch_width", x_axis_type: "datetime",
+      x_range: new Bokeh.Range1d({ start: chart.start, end, bounds: [chart.start, end] }),
+      tools: "pan,xwheel_zoom,xbox_zoom,reset,save", y_axis_label: chart.unit, x_axis_label: "UTC",
+    });
+    for (const [left, right] of chart.events) {
+      if (right > chart.start && left < end) plot.add_layout(new Bokeh.BoxAnnotation({ left, right, fill_color: colour("critical"), fill_alpha: 0.12, line_color: null }));
+    }
+    plot.varea({ x: { field: "x" }, y1: { field: "lower" }, y2: { field: "upper" }, source, fill_color: colour("link"), fill_alpha: 0.2, legend_label: "usual" });
+    plot.line({ x: { field: "x" }, y: { field: "expected" }, source, line_color: colour("link"), line_dash: "dashed", legend_label: "expected" });
+    const line = plot.line({ x: { field: "x" }, y: { field: "value" }, source, line_color: colour("trace"), line_width: 1.5, legend_label: "observed" });
+    plot.add_tools(new Bokeh.HoverTool({
+      renderers: [line], mode: "vline",
+      tooltips: [["time", "@x{%F %H:%M}"], ["observed", "@value " + chart.unit], ["expected", "@expected (@lower to @upper)"]],
+      formatters: { "@x": "datetime" },
+    }));
+    const legend = plot.legend;
+    legend.setv({ orientation: "horizontal", background_fill_color: null, border_line_color: null, label_text_color: colour("ink"), padding: 2, margin: 2 });
+    plot.center = plot.center.filter((part) => part !== legend);
+    plot.add_layout(legend, "above"); // not over the line it explains
+    dress(plot);
+    place.setAttribute("role", "img");
+    place.setAttribute("aria-label", chart.name + ": observed, expected and usual band over the day; the words above say what happened.");
+    Bokeh.Plotting.show(plot, place);
+    figure.append(buttons(plot, chart.start, end));
+    figure.plot = plot;
+  }
+
+  function timeline() {
+    const place = document.getElementById("timeline");
+    if (!place || !data.bars.length) return;
+    const bars = data.bars;
+    const first = Math.min(data.since, ...bars.map((b) => b.start));
+    const last = Math.max(data.until, ...bars.map((b) => b.end));
+    const names = bars.map((b) => b.name);
+    const plot = Bokeh.Plotting.figure({
+      height: 70 + 20 * bars.length, sizing_mode: "stretch_width", x_axis_type: "datetime", x_axis_label: "UTC",
+      x_range: new Bokeh.Range1d({ start: first, end: last }), y_range: new Bokeh.FactorRange({ factors: [...names].reverse() }),
+      tools: "xpan,xwheel_zoom,xbox_zoom,reset",
+    });
+    const source = new Bokeh.ColumnDataSource({ data: {
+      y: names, left: bars.map((b) => b.start), right: bars.map((b) => Math.max(b.end, b.start + (last - first) / 400)),
+      fill: bars.map((b) => colour(hues[b.band])), start: bars.map((b) => b.start), end: bars.map((b) => b.end),
+    } });
+    const drawn = plot.hbar({ y: { field: "y" }, left: { field: "left" }, right: { field: "right" }, height: 0.7, source, fill_color: { field: "fill" }, line_color: null });
+    plot.add_tools(new Bokeh.HoverTool({ renderers: [drawn], tooltips: [["", "@y"], ["from", "@start{%F %H:%M}"], ["to", "@end{%F %H:%M}"]], formatters: { "@start": "datetime", "@end": "datetime" } }));
+    dress(plot);
+    Bokeh.Plotting.show(plot, place);
+    place.plot = plot;
+  }
+
+  function filters() {
+    const form = document.getElementById("filters");
+    if (!form) return;
+    const items = [...document.querySelectorAll(".incident")];
+    const apply = () => {
+      const { severity, nature, state, text, muted } = form.elements;
+      const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      for (const item of items) {
+        const d = item.dataset;
+        const fits = +d.severity >= +severity.value && (!nature.value || d.nature === nature.value) && (!state.value || d.state === state.value)
+          && (!muted || muted.checked || d.muted === "0") && words.every((w) => d.text.includes(w));
+        item.hidden = !fits;
+        shown += fits;
+      }
+      document.getElementById("shown").value = shown + " of " + items.length + " shown";
+    };
+    form.addEventListener("input", apply);
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("reset", () => setTimeout(apply));
+    apply();
+  }
+
+  function charts() {
+    const open = (details) => details.querySelectorAll(":scope > figure").forEach(draw);
+    for (const details of document.querySelectorAll(".incident > details")) {
+      details.addEventListener("toggle", () => { if (details.open) open(details); });
+      if (details.open) open(details);
+    }
+    window.addEventListener("beforeprint", () => [...document.querySelectorAll(".incident:not([hidden])")].slice(0, 10).forEach((item) => { item.firstElementChild.open = true; }));
+  }
+
+  filters();
+  if (window.Bokeh) { timeline(); charts(); }
+})();

@@ -1,0 +1,97 @@
+import itertools
+from datetime import timedelta
+
+import pytest
+
+from job.anomaly import Anomaly
+from job.incident import Incident, group
+from job.kinship import Slot
+from job.nature import NATURES, RULES, movement, nature
+from tests.incidents.events import MINUTE, NIGHT, TRAFFIC, event, fleet
+from tests.job.anomalies import anomaly
+
+DAY = NIGHT + timedelta(hours=10)
+
+
+def named(*anomalies: Anomaly) -> Incident:
+    (incident,) = group(anomalies, fleet("web-1", "web-2", "web-3", "web-4"))
+    return incident
+
+
+CASES = {
+    "flood": [event("in packets", 20_000, 1000), event("in bytes", 1.34e6, 200e3), event("refused", 900, 0)],
+    "scan-like": [event("out packets", 9000, 500), event("out bytes", 1.01e6, 500e3), event("refused", 400, 0)],
+    "exfiltration-like": [event("out bytes", 30e6, 2e6), event("out packets", 22_000, 2000)],
+    "volumetric surge": [
+        event("in bytes", 2e6, 200e3, start=DAY),
+        event("in packets", 10_000, 1000, start=DAY),
+        event("out bytes", 2e6, 1e6, start=DAY),
+    ],
+    "blackout": [event(w, 0, 1000, kind="zero") for w in ("in bytes", "in packets", "out bytes", "out packets")],
+    "absent resource": [event(w, None, 1000, kind="absent") for w in ("in bytes", "in packets", "out bytes")],
+    "partial loss": [event("in bytes", 40e3, 200e3), event("in packets", 200, 1000)],
+    "asymmetry": [event("in bytes", 0, 200e3, kind="zero"), event("in packets", 0, 1000, kind="zero")],
+    "level shift": [event(w, 2100, 1000, minutes=300) for w in ("in bytes", "in packets", "out bytes", "out packets")],
+    "unclassified": [event("refused", 400, 0)],
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_moves_like_something_is_named_so(name: str) -> None:
+    incident = named(*CASES[name])
+    assert incident.nature == name
+    assert (incident.confidence >= 0.5) == (name != "unclassified")
+    assert bool(incident.evidence) == (name != "unclassified")
+
+
+@pytest.mark.parametrize(("one", "other"), [*itertools.permutations(["flood", "scan-like", "blackout"], 2)])
+def test_natures_do_not_depend_on_the_order_of_anomalies(one: str, other: str) -> None:
+    assert named(*reversed(CASES[one])).nature == one != other
+
+
+def test_a_surge_of_the_usual_packets_is_no_flood() -> None:
+    assert named(event("in packets", 20_000, 1000), event("in bytes", 4e6, 200e3)).nature == "volumetric surge"
+
+
+def test_nothing_is_called_flat_that_was_not_judged() -> None:
+    only = [event("out bytes", 30e6, 2e6)]
+    assert nature(movement(only, judged=TRAFFIC)).name == "exfiltration-like"
+    assert nature(movement(only, judged={Slot("out", "bytes")})).name != "exfiltration-like"
+
+
+def test_an_unusual_hour_makes_an_exfiltration_surer() -> None:
+    night = named(*CASES["exfiltration-like"])
+    day = named(*(event(w, o, e, start=DAY) for w, o, e in (("out bytes", 30e6, 2e6), ("out packets", 22e3, 2e3))))
+    assert day.nature == night.nature == "exfiltration-like"
+    assert night.confidence > day.confidence
+    assert any("04 o'clock" in words for words in night.evidence)
+
+
+def test_bytes_that_come_in_as_well_are_no_exfiltration() -> None:
+    assert named(event("out bytes", 30e6, 2e6), event("in bytes", 3e6, 200e3)).nature == "volumetric surge"
+
+
+def test_a_gateway_with_a_flat_top_and_drops_is_saturated() -> None:
+    gateway = {"resource": {"type": "nat_gateway", "labels": {"region": "europe-west1", "gateway_name": "nat-1"}}}
+    sent = anomaly(1, metric="router.googleapis.com/nat/sent_bytes_count", **gateway)
+    drops = anomaly(2, metric="router.googleapis.com/nat/dropped_sent_packets_count", unit="packets/s", **gateway)
+    (flat,) = group([sent, drops], plateaus={sent.id: 0.01})
+    (round_top,) = group([sent, drops], plateaus={sent.id: 0.3})
+    assert (flat.nature, round_top.nature == "saturation") == ("saturation", False)
+
+
+def test_what_one_machine_loses_and_its_peers_gain_is_a_shift() -> None:
+    falls = event("in bytes", 10e3, 900e3, "web-1")
+    rise = [event("in bytes", 500e3, 200e3, name, start=NIGHT + 5 * MINUTE) for name in ("web-2", "web-3", "web-4")]
+    incident = named(falls, *rise)
+    assert (incident.nature, incident.resources) == ("traffic shift", 4)
+
+
+def test_a_rise_much_larger_than_the_fall_is_no_shift() -> None:
+    found = group([event("in bytes", 10e3, 900e3, "web-1"), event("in bytes", 50e6, 200e3, "web-2")], fleet("web-1"))
+    assert {i.nature for i in found} & {"traffic shift"} == set()
+
+
+def test_every_nature_has_a_case_here_or_above() -> None:
+    assert {*CASES, "saturation", "traffic shift"} == set(NATURES)
+    assert len(RULES) == len(NATURES) - 2

@@ -1,0 +1,97 @@
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detectors import Frame
+from job.anomaly import Anomaly
+from job.series import Looked, Trace, kept, key, numbers, parsed
+from tests.incidents.events import NIGHT
+from tests.job.work import backfill, bench, told, tree
+
+
+def contents(output: Path) -> tuple[list[Looked], list[Trace]]:
+    problems: list[str] = []
+    records = [r for name, (data, _) in tree(output, "series/").items() for r in parsed(name, data, problems)]
+    assert problems == []
+    return [r for r in records if isinstance(r, Looked)], [r for r in records if isinstance(r, Trace)]
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("out")
+    backfill(place).run()
+    return place
+
+
+def test_every_anomaly_has_its_series_and_every_series_an_anomaly(output: Path) -> None:
+    anomalies = [Anomaly.model_validate(line) for line in told(output)]
+    _, traces = contents(output)
+    assert anomalies
+    assert {key(a.project, a.query, a.resource, a.labels) for a in anomalies} == {trace.key for trace in traces}
+
+
+def test_at_the_peak_the_series_says_what_the_anomaly_says(output: Path) -> None:
+    _, traces = contents(output)
+    for line in told(output):
+        anomaly = Anomaly.model_validate(line)
+        same = key(anomaly.project, anomaly.query, anomaly.resource, anomaly.labels)
+        (trace,) = [t for t in traces if t.key == same and t.start <= anomaly.peak < t.start + timedelta(days=1)]
+        at = round((anomaly.peak - trace.start).total_seconds() / trace.step)
+        if anomaly.kind in {"spike", "drop"}:
+            said = (trace.value[at], trace.expected[at], trace.lower[at], trace.upper[at])
+            record = (anomaly.observed, anomaly.expected, anomaly.lower, anomaly.upper)
+            assert said == pytest.approx(record, rel=1e-3)
+        else:
+            assert trace.value[at] == (None if anomaly.kind == "absent" else 0)
+
+
+def test_what_was_looked_at_is_counted(output: Path) -> None:
+    looked, _ = contents(output)
+    assert {(one.series, one.types["gce_instance"].census[""]) for one in looked} == {(6, 6)}
+    assert sum(one.flagged for one in looked) == len(told(output))
+    assert {tuple(one.types["gce_instance"].slots[0]) for one in looked} == {("in", "bytes"), ("out", "bytes")}
+
+
+def test_tasks_and_reruns_write_the_same_bytes(output: Path, tmp_path: Path) -> None:
+    shared = backfill(tmp_path)
+    for index in (2, 0, 1):
+        shared.run(index, 3)
+    assert tree(tmp_path, "series/") == tree(output, "series/")
+    backfill(tmp_path, fresh=True).run()
+    assert tree(tmp_path, "series/") == tree(output, "series/")
+
+
+def test_a_live_run_covers_as_much_as_its_anomalies(tmp_path: Path) -> None:
+    noon = NIGHT.replace(hour=12, minute=0)
+    bench(tmp_path, noon, hours=3).run()
+    looked, _ = contents(tmp_path)
+    assert {one.until for one in looked} == {noon}
+    covers = {name: meta for name, (_, meta) in tree(tmp_path).items()}
+    assert {n.replace("series/", "anomalies/", 1): m for n, (_, m) in tree(tmp_path, "series/").items()} == covers
+
+
+def test_what_has_been_gone_for_a_day_was_not_looked_at() -> None:
+    values = np.ones((2, 96))
+    values[1, 40:] = np.nan
+    labels = tuple(
+        {"resource.type": "x", "resource.labels.zone": "z", "metric.labels.instance_name": f"web-{n}"} for n in "12"
+    )
+    frame = Frame(values, NIGHT, timedelta(hours=1), labels)
+    assert kept(frame, NIGHT + timedelta(hours=39), "p", "sent_bytes", "By/s")["x"].census["zone=z"] == 2
+    assert kept(frame, NIGHT + timedelta(hours=40), "p", "sent_bytes", "By/s")["x"].census["zone=z"] == 1
+
+
+def test_numbers_are_short_and_gaps_are_null() -> None:
+    assert numbers(np.array([1234567.0, np.nan, 0.0])) == [1235000.0, None, 0.0]
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_read(output: Path) -> None:
+    name, (data, _) = next((n, d) for n, d in tree(output, "series/").items() if len(d[0].splitlines()) > 2)
+    first, second, *others = data.splitlines()
+    problems: list[str] = []
+    left = list(parsed(name, b"\n".join([first, second[:50], *others]), problems))
+    assert len(left) == 1 + len(others)
+    assert name in problems[0]
+    assert "line 2" in problems[0]

@@ -1,0 +1,124 @@
+"""The page in a real browser; skipped where there is none."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from job.page import render
+from tests.incidents.events import event
+from tests.page.findings import DAY, HOSTILE, NEXT, findings, many
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+
+pytestmark = pytest.mark.skipif(
+    not (BROWSER and DRIVER), reason="no Chromium with its driver (Debian: chromium, chromium-driver)"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--window-size=1200,1600",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.set_page_load_timeout(60)
+    yield driver
+    driver.quit()
+
+
+def opened(browser: Any, place: Path, html: str) -> Any:
+    """The page, opened from a file."""
+    path = place / "page.html"
+    path.write_text(html, encoding="utf-8")
+    browser.get(path.as_uri())
+    return browser
+
+
+def wait_for(browser: Any, script: str) -> Any:
+    """Wait until a script answers with something."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, 30, 0.05).until(lambda b: b.execute_script(script))
+
+
+def complaints(browser: Any) -> list[Any]:
+    return [line for line in browser.get_log("browser") if line["level"] in {"SEVERE", "WARNING"}]
+
+
+def shown(browser: Any) -> int:
+    return int(browser.execute_script("return document.querySelectorAll('.incident:not([hidden])').length"))
+
+
+def test_it_draws_filters_and_zooms_without_a_complaint_or_a_request(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    browser.get_log("performance")
+    opened(browser, tmp_path, render(findings(many(30)), DAY, NEXT))
+    wait_for(browser, "return document.querySelector('figure')?.plot?.x_range?.end")
+    assert browser.execute_script("return document.getElementById('timeline').childElementCount") > 0
+
+    browser.find_element(By.NAME, "text").send_keys("host7x")
+    assert shown(browser) == 1
+    assert browser.find_element(By.ID, "shown").get_property("value") == "1 of 30 shown"
+    browser.find_element(By.CSS_SELECTOR, "button[type=reset]").send_keys(Keys.ENTER)
+    wait_for(browser, "return document.querySelectorAll('.incident:not([hidden])').length === 30")
+
+    width = "const r = document.querySelector('figure').plot.x_range; return r.end - r.start"
+    before = browser.execute_script(width)
+    browser.find_element(By.CSS_SELECTOR, ".zoom button").send_keys(Keys.ENTER)
+    assert browser.execute_script(width) == pytest.approx(before / 2)
+
+    assert complaints(browser) == []
+    asked = [
+        line["message"] for line in browser.get_log("performance") if '"Network.requestWillBeSent"' in line["message"]
+    ]
+    assert not [message for message in asked if "http://" in message or "https://" in message]
+
+
+def test_the_keyboard_opens_an_incident_and_its_charts_follow(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    opened(browser, tmp_path, render(findings(many(6)), DAY, NEXT))
+    last = browser.find_elements(By.CSS_SELECTOR, ".incident > details > summary")[-1]
+    assert not browser.execute_script("return [...document.querySelectorAll('figure')].at(-1).dataset.drawn")
+    last.send_keys(Keys.ENTER)
+    wait_for(browser, "return [...document.querySelectorAll('figure')].at(-1).plot !== undefined")
+    names = "return [...document.querySelectorAll('figure .plot[role=img]')].map(e => e.getAttribute('aria-label'))"
+    assert all("bytes of" in name or "packets of" in name for name in browser.execute_script(names))
+    assert complaints(browser) == []
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_labels_do_nothing(browser: Any, tmp_path: Path, name: str) -> None:
+    opened(browser, tmp_path, render(findings([event("in bytes", 5000, 1000, HOSTILE[name])]), DAY, NEXT))
+    wait_for(browser, "return !!document.querySelector('figure')?.plot")
+    assert browser.title == "netanomaly 2026-11-22"
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    assert complaints(browser) == []
+
+
+def test_a_thousand_incidents_open_fast(browser: Any, tmp_path: Path) -> None:
+    opened(browser, tmp_path, render(findings(many(1000)), DAY, NEXT))
+    taken = wait_for(
+        browser, "const t = performance.timing; return t.loadEventEnd && t.loadEventEnd - t.navigationStart"
+    )
+    assert shown(browser) == 1000
+    assert taken < 10_000
+    assert complaints(browser) == []

@@ -1,0 +1,139 @@
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from job.page import CHARTS, Skipped, render
+from tests.incidents.events import NIGHT, event
+from tests.page.findings import DAY, HOSTILE, NEXT, findings, many
+
+LARGEST = 5_000_000
+"""Bytes of a page with 1,000 incidents; the README says so."""
+
+
+class Page(HTMLParser):
+    """The elements of a page with their attributes, and the text outside of scripts and styles."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.scripts: list[str] = []
+        self._within = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._within = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._within = "" if tag == self._within else self._within
+
+    def handle_data(self, data: str) -> None:
+        (self.scripts if self._within in {"script", "style"} else self.words).append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.words).split())
+
+
+def numbers(page: Page) -> dict[str, list[dict[str, object]]]:
+    (data,) = [json.loads(script) for script in page.scripts if script.lstrip().startswith('{"bars"')]
+    return dict(data)
+
+
+def test_an_empty_day_says_so_and_loads_no_library() -> None:
+    html = render(findings([]), DAY, NEXT)
+    page = Page(html)
+    assert "No incidents." in page.text
+    assert "Nothing was flagged on this day. What was looked at is below." in page.text
+    assert "11,520" in page.text
+    assert len(html) < 20_000
+
+
+def test_a_day_that_nobody_judged_says_so() -> None:
+    nothing = replace(findings([]), looked=())
+    assert "no run has judged this day" in Page(render(nothing, DAY, NEXT)).text
+
+
+def test_the_page_says_what_happened_and_what_was_looked_at() -> None:
+    on = event("in bytes", 12_400_000, 1.5e6, ongoing=True)
+    page = Page(render(findings([on], until=on.end), DAY, NEXT))
+    for words in (
+        "1 incident: 1 high. 1 still on.",
+        "12.4 MB/s",
+        "30m so far",
+        "received_bytes_count",
+        "3 by persistence",
+        "2026-11-22T03:40:00Z",
+    ):
+        assert words in page.text
+
+
+def test_what_was_skipped_and_what_cannot_be_read_is_named() -> None:
+    found = replace(findings([]), problems=("anomalies/x.jsonl line 3 is no anomaly record",))
+    text = Page(render(found, DAY, NEXT, [Skipped("date=2026-11-22/metric=x", "quota <b>")])).text
+    assert "date=2026-11-22/metric=x: quota <b>" in text
+    assert "line 3 is no anomaly record" in text
+
+
+def test_muted_incidents_are_shown_as_muted_and_not_counted() -> None:
+    found = findings([event("in bytes", 5000, 1000)])
+    found = replace(found, incidents=tuple(i.model_copy(update={"muted": "backup"}) for i in found.incidents))
+    page = Page(render(found, DAY, NEXT))
+    assert "No incidents but 1 muted." in page.text
+    assert "muted: backup" in page.text
+
+
+def test_what_the_limit_held_back_is_counted() -> None:
+    assert "7 of these were held back" in Page(render(findings(many(10)), DAY, NEXT, most=3)).text
+    assert "held back by" not in Page(render(findings(many(3)), DAY, NEXT, most=3)).text
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_labels_stay_text(name: str) -> None:
+    page = Page(render(findings([event("in bytes", 5000, 1000, HOSTILE[name])]), DAY, NEXT))
+    assert {tag for tag, _ in page.elements} & {"img", "iframe", "object", "link", "b"} == set()
+    assert len(page.all("script")) == 5  # data, three of the library, ours
+    assert not [a for _, a in page.elements if any(key.startswith("on") for key in a)]
+    assert "{{7*7}}" in page.text or "49" not in page.text
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\x1b\x07]", "".join(page.words + page.scripts[-3:-1]))
+    assert max(len(word) for word in page.words) < 4000
+
+
+def test_links_lead_to_the_console_alone() -> None:
+    page = Page(render(findings([event("in bytes", 5000, 1000, 'javascript:alert("1")')]), DAY, NEXT))
+    assert [str(a["href"])[:34] for a in page.all("a")] == ["#incidents", "https://console.cloud.google.com/m"]
+
+
+def test_nothing_is_loaded_from_anywhere() -> None:
+    page = Page(render(findings(many(3)), DAY, NEXT))
+    assert not [a for tag, a in page.elements if "src" in a or tag in {"link", "base"}]
+    (policy,) = [a["content"] for a in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
+    assert str(policy).startswith("default-src 'none'")
+
+
+def test_charts_hold_the_series_and_its_band() -> None:
+    data = numbers(Page(render(findings([event("in bytes", 12_400_000, 1.5e6)]), DAY, NEXT)))
+    (chart,) = data["charts"]
+    at = (3 * 60 + 10) // 5
+    assert chart["unit"] == "MB/s"
+    assert [chart[row][at] for row in ("value", "expected", "lower", "upper")] == [12.4, 1.5, 1.2, 1.8]  # type: ignore[index]  # JSON
+    assert chart["events"] == [[NIGHT.timestamp() * 1000, NIGHT.timestamp() * 1000 + 1_800_000]]
+
+
+def test_a_thousand_incidents_stay_small() -> None:
+    html = render(findings(many(1000)), DAY, NEXT)
+    page = Page(html)
+    assert len([a for a in page.all("li") if "incident" in str(a.get("class"))]) == 1000
+    assert len(numbers(page)["charts"]) == CHARTS
+    assert len(html.encode()) < LARGEST
+
+
+def test_the_same_findings_make_the_same_bytes() -> None:
+    assert render(findings(many(5)), DAY, NEXT) == render(findings(many(5)), DAY, NEXT)
