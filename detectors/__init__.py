@@ -3,6 +3,7 @@
 This package knows numpy and scipy and nothing else: no Google Cloud, no files, no configuration.
 """
 
+from detectors.adaptive import Adaptive
 from detectors.detector import Detector
 from detectors.ewma import Ewma
 from detectors.frame import Frame, Labels
@@ -10,4 +11,4 @@ from detectors.scores import CAP, Scores
 from detectors.seasonal import Seasonal
 from detectors.zscore import ZScore
 
-__all__ = ["CAP", "Detector", "Ewma", "Frame", "Labels", "Scores", "Seasonal", "ZScore"]
+__all__ = ["CAP", "Adaptive", "Detector", "Ewma", "Frame", "Labels", "Scores", "Seasonal", "ZScore"]

@@ -47,46 +47,47 @@ def maxima(deviations: Floats, width: int) -> Floats:
     return largest
 
 
-def fit(past: Floats, share: float, least: int, day: int) -> Tail:
-    """The tail of each row of `past`, a window of hourly maxima; NaN where it has fewer than `least` of them."""
-    known = np.where(np.isnan(past), -1.0, past)  # below every deviation
-    ordered = np.sort(known, axis=1)[:, ::-1]
-    count = np.count_nonzero(ordered >= 0, axis=1)
-    wanted = np.maximum(1, np.rint(share * count)).astype(np.intp)
-    start = ordered[np.arange(len(past)), np.minimum(wanted, ordered.shape[1] - 1)]
-    excess = np.maximum(ordered[:, : max(1, round(share * ordered.shape[1]))] - start[:, None], 0.0)
-    beyond = np.count_nonzero(excess, axis=1)
-    np.minimum(excess, (_CAP * _usual(known, day, start))[:, None], out=excess)
-    size = np.maximum(beyond, 1)
-    mean = excess.sum(axis=1) / size
-    variance = np.square(excess).sum(axis=1) / size - mean**2
-    heavy = np.clip((1 - mean**2 / np.where(variance > 0, variance, np.inf)) / 2, 0.0, _HEAVIEST)
-    heavy = np.where(variance > 0, heavy, 0.0)
-    nothing = np.where(count >= least, 0.0, np.nan)
-    return Tail(
-        start=nothing + start,
-        share=nothing + np.maximum(beyond, 0.5) / np.maximum(count, 1),
-        scale=nothing + (1 - heavy) * mean,
-        shape=nothing + heavy + 1 / np.where(beyond > 0, beyond, wanted),
-    )
-
-
-def _usual(known: Floats, day: int, start: Floats) -> Floats:
-    """The second largest of the daily excesses; infinite where fewer days have any."""
-    days = known[:, known.shape[1] % day :].reshape(len(known), -1, day).max(axis=2)
-    if days.shape[1] < _DAYS:
-        return np.full(len(known), np.inf)
-    excess = np.partition(days, -_DAYS, axis=1)[:, -_DAYS] - start
-    return np.where(excess > 0, excess, np.inf)
-
-
 def fits(largest: Floats, every: int, window: int, share: float, least: int, day: int) -> Tail:
-    """The tails of the `window` hourly maxima before each `every`-th block, the first of them unknown."""
-    at = range(every, largest.shape[1], every)
-    each = [fit(largest[:, max(0, block - window) : block], share, least, day) for block in at]
-    nothing = np.full((len(largest), 1), np.nan)
-    columns = {name: [nothing] + [getattr(tail, name)[:, None] for tail in each] for name in Tail.__annotations__}
-    return Tail(**{name: np.hstack(parts) for name, parts in columns.items()})
+    """The tails of the `window` hourly maxima before each `every`-th block, the first of them unknown.
+
+    Where fewer than `least` maxima are known, so is no tail. A day has `day` blocks, `largest` whole days.
+    """
+    known = np.where(np.isnan(largest), -1.0, largest)  # below every deviation
+    seen = np.zeros((len(known), known.shape[1] + 1))
+    np.cumsum(known >= 0, axis=1, out=seen[:, 1:])
+    so_far = np.maximum.accumulate(known.reshape(len(known), -1, day), axis=2).reshape(known.shape)
+    columns = [np.full((4, len(known)), np.nan)]
+    for block in range(every, known.shape[1], every):
+        first = max(0, block - window)
+        count = seen[:, block] - seen[:, first]
+        days = [*range(-(-first // day) * day + day - 1, block - 1, day), block - 1]
+        tail = _fit(known[:, first:block], count, so_far[:, days], share)
+        columns.append(np.where(count >= least, tail, np.nan))
+    return Tail(*np.moveaxis(np.array(columns), 0, 2))
+
+
+def _fit(known: Floats, count: Floats, daily: Floats, share: float) -> Floats:
+    """The tail's start, share, scale and shape for each row of maxima, of which `count` are known and the others -1."""
+    ordered = np.sort(known, axis=1)[:, ::-1]
+    wanted = np.maximum(1, np.rint(share * count)).astype(np.intp)
+    start = ordered[np.arange(len(known)), np.minimum(wanted, ordered.shape[1] - 1)]
+    excess = np.maximum(ordered[:, : max(1, round(share * ordered.shape[1]))] - start[:, None], 0.0)
+    np.minimum(excess, (_CAP * _usual(daily, start))[:, None], out=excess)
+    beyond = np.count_nonzero(excess, axis=1)
+    mean = excess.sum(axis=1) / np.maximum(beyond, 1)
+    variance = np.einsum("ij,ij->i", excess, excess) / np.maximum(beyond, 1) - mean**2
+    spread = np.where(variance > 0, variance, np.inf)
+    heavy = np.where(variance > 0, np.clip((1 - mean**2 / spread) / 2, 0.0, _HEAVIEST), 0.0)
+    shape = heavy + 1 / np.where(beyond > 0, beyond, wanted)
+    return np.stack([start, np.maximum(beyond, 0.5) / np.maximum(count, 1), (1 - heavy) * mean, shape])
+
+
+def _usual(daily: Floats, start: Floats) -> Floats:
+    """The second largest of the daily excesses; infinite where fewer days have any."""
+    if daily.shape[1] < _DAYS:
+        return np.full(len(daily), np.inf)
+    excess = np.partition(daily, -_DAYS, axis=1)[:, -_DAYS] - start
+    return np.where(excess > 0, excess, np.inf)
 
 
 def log_probability(deviations: Floats, tails: tuple[Tail, Tail], span: int) -> Floats:

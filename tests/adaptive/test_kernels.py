@@ -98,14 +98,13 @@ def test_the_largest_of_an_hour() -> None:
             assert line[block] == pytest.approx(wanted, nan_ok=True)
 
 
-def slow_fit(past: Floats, share: float, day: int) -> tuple[float, float, float, float]:
+def slow_fit(past: Floats, daily: Floats, share: float) -> tuple[float, float, float, float]:
     there = sorted(known(past), reverse=True)
     wanted = max(1, round(share * len(there)))
     start = there[min(wanted, len(past) - 1)] if wanted < len(there) else -1.0
     excess = [x - start for x in there[: max(1, round(share * len(past)))] if x > start]
-    days = [past[last - day : last] for last in range(len(past), day - 1, -day)]
-    daily = sorted((max([x - start for x in known(one)], default=-1.0) for one in days), reverse=True)
-    limit = tail._CAP * daily[1] if len(daily) > 1 and daily[1] > 0 else np.inf
+    days = sorted((x - start for x in daily), reverse=True)
+    limit = tail._CAP * days[1] if len(days) > 1 and days[1] > 0 else np.inf
     capped = [min(x, limit) for x in excess] or [0.0]
     mean = sum(capped) / len(capped)
     variance = sum(x * x for x in capped) / len(capped) - mean**2
@@ -113,35 +112,46 @@ def slow_fit(past: Floats, share: float, day: int) -> tuple[float, float, float,
     return start, max(len(excess), 0.5) / len(there), (1 - heavy) * mean, heavy + 1 / (len(excess) or wanted)
 
 
-@pytest.mark.parametrize(("time", "share"), [(24 * 8, 0.15), (24 * 8, 0.5), (30, 0.15), (24 * 3 + 6, 0.05)])
-def test_the_tail_of_the_largest(time: int, share: float) -> None:
-    past = np.abs(awkward(8, time))
-    past[0, -30] = 1e6
-    got = tail.fit(past, share, 20, 24)
-    for i, row in enumerate(past):
-        if len(known(row)) < 20:
-            assert np.isnan([got.start[i], got.share[i], got.scale[i], got.shape[i]]).all()
-        else:
-            fitted = got.start[i], got.share[i], got.scale[i], got.shape[i]
-            assert fitted == pytest.approx(slow_fit(row, share, 24), rel=1e-9)
+@pytest.mark.parametrize(("every", "window", "share"), [(6, 8 * 24, 0.15), (24, 3 * 24, 0.5), (5, 30, 0.05)])
+def test_the_tails_of_the_largest(every: int, window: int, share: float) -> None:
+    day, least = 24, 20
+    largest = np.abs(awkward(8, 10 * day))
+    largest[0, 100] = 1e6
+    got = tail.fits(largest, every, window, share, least, day)
+    for i, row in enumerate(largest):
+        for k in range(got.start.shape[1]):
+            fitted = got.start[i, k], got.share[i, k], got.scale[i, k], got.shape[i, k]
+            first, block = max(0, every * k - window), every * k
+            past = row[first:block]
+            if len(known(past)) < least:
+                assert np.isnan(fitted).all()
+                continue
+            days = [row[d * day : min(block, (d + 1) * day)] for d in range(10) if first <= d * day < block]
+            daily = np.array([max(known(one), default=-1.0) for one in days])
+            assert fitted == pytest.approx(slow_fit(past, daily, share), rel=1e-6, abs=1e-12)
 
 
 def test_one_enormous_hour_hardly_widens_the_tail_and_one_a_day_does() -> None:
-    past = np.abs(np.random.default_rng(2).normal(size=(1, 24 * 28)))
-    calm = tail.fit(past, 0.15, 24, 24).scale[0]
+    past = np.abs(np.random.default_rng(2).normal(size=(1, 24 * 29)))
+
+    def scale() -> float:
+        return float(tail.fits(past, 24, 24 * 28, 0.15, 24, 24).scale[0, -1])
+
+    calm = scale()
     past[0, 100] = 1e9
-    assert tail.fit(past, 0.15, 24, 24).scale[0] < 2 * calm
+    assert scale() < 2 * calm
     past[0, 5::24] = 1e9
-    assert tail.fit(past, 0.15, 24, 24).scale[0] > 1e6 * calm
+    assert scale() > 1e6 * calm
 
 
 def test_a_tail_knows_only_hours_before_it() -> None:
     largest = np.abs(awkward(8, 96))
-    tails = tail.fits(largest, 6, 48, 0.2, 10, 24)
-    assert np.isnan(tails.start[:, 0]).all()
-    for k in range(1, 16):
-        alone = tail.fit(largest[:, max(0, 6 * k - 48) : 6 * k], 0.2, 10, 24)
-        np.testing.assert_array_equal(tails.scale[:, k], alone.scale)
+    whole = tail.fits(largest, 6, 48, 0.2, 10, 24)
+    largest[:, 48:] = 1e6
+    cut = tail.fits(largest, 6, 48, 0.2, 10, 24)
+    for name in tail.Tail.__annotations__:
+        np.testing.assert_array_equal(getattr(cut, name)[:, :9], getattr(whole, name)[:, :9])
+    assert np.isnan(whole.start[:, 0]).all()
 
 
 def test_the_probability_falls_straight_to_the_start_and_as_a_power_beyond() -> None:
