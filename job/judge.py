@@ -17,6 +17,12 @@ from job.policy import Policy
 from job.units import grain, significant, total_unit
 
 Way = Literal[1, -1]
+
+WAKE = timedelta(hours=3)
+"""So long after a deviation, what goes the other way may be the way back from it."""
+
+SURE = 6.0
+"""A count that is off by fewer deviations of its own counting noise is never told."""
 Hits: TypeAlias = NDArray[np.intp]
 
 
@@ -80,8 +86,8 @@ def context(policy: Policy) -> timedelta:
 
 
 def settling(policy: Policy, step: timedelta) -> timedelta:
-    """How long before the first judged column scores must reach, to tell whether an event came over from before."""
-    return 2 * policy.persistence.periods * step
+    """How long before the first judged column scores must reach, to tell what came over from before or leads back."""
+    return max(2 * policy.persistence.periods * step, -(-WAKE // step) * step)
 
 
 def judge(frame: Frame, scores: Mapping[str, Scores], policy: Policy, subject: Subject, first: int) -> Verdict:
@@ -91,7 +97,7 @@ def judge(frame: Frame, scores: Mapping[str, Scores], policy: Policy, subject: S
     before is told again from `first` on, as continued. No column's verdict depends on a later column. There should be
     `context` before `first`, of which the last `settling` needs scores.
     """
-    opinion = _opinion(scores, policy, subject.histories)
+    opinion = _opinion(frame.values, scores, policy, subject.histories)
     spoke = np.isfinite(opinion.score[:, first:])
     young = ~spoke.any(axis=1) & np.isfinite(frame.values[:, first:]).any(axis=1)
     side, suppressed = _worth(frame, opinion, policy, grain(subject.unit), first)
@@ -132,19 +138,21 @@ class Flags:
 
 def flags(frame: Frame, scores: Mapping[str, Scores], policy: Policy, subject: Subject) -> Flags:
     """Judge every column of a frame by the rules of `judge`, for those who want points instead of events."""
-    opinion = _opinion(scores, policy, subject.histories)
+    opinion = _opinion(frame.values, scores, policy, subject.histories)
     side, _ = _worth(frame, opinion, policy, grain(subject.unit), 0)
     flagged = _certain(side, opinion.score, policy)
     for row, downs in ({} if policy.direction == "up" else outages(frame, policy, 0)).items():
         for down in downs:
             flagged[row, down.certain : down.stop] = True
-    reach = policy.threshold * opinion.spread
+    reach = policy.cut * opinion.spread
     negative = np.logical_or.accumulate(frame.values < 0, axis=1)
     lower = np.where(negative, opinion.expected - reach, np.maximum(opinion.expected - reach, 0.0))
     return Flags(flagged, opinion.score, opinion.expected, lower, opinion.expected + reach)
 
 
-def _opinion(scores: Mapping[str, Scores], policy: Policy, histories: Mapping[str, timedelta]) -> _Opinion:
+def _opinion(
+    values: NDArray[np.float64], scores: Mapping[str, Scores], policy: Policy, histories: Mapping[str, timedelta]
+) -> _Opinion:
     """Reduce the detectors' scores to one opinion per point.
 
     A hit is told by the baseline of the best informed detector that voted for it, and any other point by that of the
@@ -154,17 +162,21 @@ def _opinion(scores: Mapping[str, Scores], policy: Policy, histories: Mapping[st
     every = np.stack([scores[name].score for name in names])
     needed = policy.needed(np.isfinite(every).sum(axis=0))
     with np.errstate(invalid="ignore"):
-        votes = np.sign(every) * (np.abs(every) >= policy.threshold)
+        votes = np.sign(every) * (np.abs(every) >= policy.cut)
     side = np.zeros(every.shape[1:], dtype=np.int8)
     for way, unwanted in ((1, "down"), (-1, "up")):
         agree = votes == way
         hit = (agree.sum(axis=0) >= needed) & agree.any(axis=0) & (policy.direction != unwanted)
         side[hit & _informed(every, agree) if policy.informed else hit] = way
-    expected, spread = (np.full(side.shape, np.nan) for _ in range(2))
+    expected, spread, told = (np.full(side.shape, np.nan) for _ in range(3))
     for name, vote in zip(names, votes, strict=True):
         mine = (np.isnan(expected) | np.isnan(spread)) & ((side == 0) | (vote == side))
-        np.copyto(expected, scores[name].expected, where=mine)
-        np.copyto(spread, scores[name].spread, where=mine)
+        for into, of in ((expected, "expected"), (spread, "spread"), (told, "score")):
+            np.copyto(into, getattr(scores[name], of), where=mine)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # A calibrated score is not a plain quotient; the band of a hit is the one that its score speaks of.
+        implied = np.abs(values - expected) / np.abs(told)
+    spread = np.where((side != 0) & (np.abs(told) < CAP), implied, spread)
     return _Opinion(side, _median(every), expected, spread)
 
 
@@ -189,19 +201,42 @@ def _worth(
     """The hits that are large enough to tell, and how many judged ones each rule held back."""
     side, suppressed = opinion.side.copy(), {}
     with np.errstate(invalid="ignore"):
-        off = np.abs(frame.values - opinion.expected)
+        off = (frame.values - opinion.expected) * side
         small = {
+            "contradicted": off <= 0,
             "min_absolute": off < policy.min_absolute,
             "min_relative": off < policy.min_relative * np.abs(opinion.expected),
             "min_volume": np.fmax(np.abs(frame.values), np.abs(opinion.expected)) < policy.min_volume,
         }
     if policy.counting and at_once:
         period = frame.step.total_seconds() / at_once
-        small["counting"] = _counting(frame.values * period, opinion.expected * period) < policy.threshold
+        small["counting"] = _counting(frame.values * period, opinion.expected * period) < SURE
     for rule, too_small in small.items():
         suppressed[rule] = int(np.count_nonzero(side[:, first:] * too_small[:, first:]))
         side[too_small] = 0
+    suppressed["return"] = 0
+    for row in np.flatnonzero((side > 0).any(axis=1) & (side < 0).any(axis=1)).tolist():
+        back = _returning(side[row], frame.values[row], frame.periods(WAKE), frame.periods(BEFORE))
+        suppressed["return"] += sum(column >= first for column in back)
+        side[row, back] = 0
     return side, suppressed
+
+
+def _returning(side: NDArray[np.int8], values: NDArray[np.float64], wake: int, day: int) -> list[int]:
+    """The hits of one row that only lead back, from a deviation just before, to where the day before it was."""
+    back: list[int] = []
+    began, last, way = 0, -wake - 1, 0  # of the deviation before
+    for column in np.flatnonzero(side).tolist():
+        if side[column] == -way and column - last <= wake:
+            before = slice(max(0, began - day), began)
+            usual = values[before][side[before] == 0]
+            if np.isfinite(usual).any() and np.nanmin(usual) <= values[column] <= np.nanmax(usual):
+                back.append(column)
+                continue
+        if side[column] != way or column - last > wake:
+            began = column
+        last, way = column, int(side[column])
+    return back
 
 
 def _counting(counted: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -217,7 +252,7 @@ def _certain(side: NDArray[np.int8], score: NDArray[np.float64], policy: Policy)
     """Where it is certain, by what was known then, that an event is on: M hits of one side in N periods, or a loud."""
     periods = policy.persistence.periods
     with np.errstate(invalid="ignore"):
-        certain = (side != 0) & (np.abs(score) >= policy.loud * policy.threshold)
+        certain = (side != 0) & (np.abs(score) >= policy.loud * policy.cut)
     for way in (1, -1):
         hit = side == way
         recent = np.cumsum(hit, axis=1, dtype=np.int32)
@@ -342,14 +377,14 @@ def _record(
         ongoing=event.stop == frame.values.shape[1],
         kind=event.kind,
         direction=direction,
-        severity=severity(event.kind, score / policy.threshold, stop - start),
+        severity=severity(event.kind, score / policy.cut, stop - start),
         score=significant(score, 4),
-        votes={name: value for name, value in said.items() if value * event.way >= policy.threshold},
+        votes={name: value for name, value in said.items() if value * event.way >= policy.cut},
         detectors=len(spoke),
         observed=significant(observed) if np.isfinite(observed) else None,
         expected=significant(expected),
-        lower=significant(max(expected - policy.threshold * spread, lowest)),
-        upper=significant(max(expected + policy.threshold * spread, lowest)),
+        lower=significant(max(expected - policy.cut * spread, lowest)),
+        upper=significant(max(expected + policy.cut * spread, lowest)),
         unit=subject.unit,
         excess=significant(_excess(frame, opinion, event, expected if silent else None)),
         excess_unit=total_unit(subject.unit),

@@ -76,6 +76,13 @@ class Policy(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     threshold: float = Field(6.0, gt=0, description="How many usual deviations from the expected value count as a hit.")
+    false_alarms: float | None = Field(
+        None,
+        gt=0,
+        lt=168,
+        description="How many false alarms a week are borne of each series; replaces the threshold, for a detector "
+        "whose scores are calibrated (adaptive).",
+    )
     direction: Literal["both", "up", "down"] = Field("both", description="Which way a deviation must go to be told.")
     min_absolute: float = Field(0.0, ge=0, description="Smallest deviation, in the metric's unit, that is told.")
     min_relative: float = Field(0.2, ge=0, description="Smallest deviation that is told, as a share of the expected.")
@@ -108,6 +115,13 @@ class Policy(BaseModel):
     adopt: Positive = Field(
         timedelta(days=1), description="After this long, being absent or at zero is the new normal and no longer told."
     )
+
+    @property
+    def cut(self) -> float:
+        """The score from which a deviation is a hit."""
+        from detectors.deviates import threshold
+
+        return self.threshold if self.false_alarms is None else threshold(self.false_alarms)
 
     def needed(self, speaking: Any) -> Any:
         """How many votes make a hit where so many detectors have a baseline (an array or a number)."""

@@ -212,6 +212,21 @@ def test_a_jump_off_a_flat_line_is_finite() -> None:
     assert Anomaly.model_validate_json(found.line()) == found
 
 
+def test_the_way_back_from_a_deviation_is_none() -> None:
+    """A detector that took the incident for the new level would flag the return; the day before says otherwise."""
+    seen = frame([100, 200, 200, 100, 100])
+    fooled = given(seen, np.where(np.arange(seen.values.shape[1]) < BEFORE + 3, (seen.values - 100) / 10, -9.0))
+    low = replace(fooled, expected=np.where(fooled.score < 0, 190.0, LEVEL))
+    found = verdict([100, 200, 200, 100, 100], {"d": low})
+    assert [(a.kind, a.start) for a in found.anomalies] == [("spike", DAY + HOUR)]
+    assert found.suppressed == {"return": 2}
+
+
+def test_a_fall_below_what_was_usual_is_told_even_after_a_rise() -> None:
+    seen = frame([100, 200, 200, 30, 30])
+    assert [a.kind for a in verdict([100, 200, 200, 30, 30], {"d": scores(seen)}).anomalies] == ["spike", "drop"]
+
+
 def loud(values: list[float], unit: str, **settings: Any) -> Verdict:
     """The verdict on an hour at nothing and then these rates, every one of which is loud to its detector."""
     seen = Frame(np.array([[0.0, *values]]), DAY - HOUR, HOUR, (LABELS,))
