@@ -2,13 +2,12 @@
 
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Any
-
-import numpy as np
 
 from detectors import Frame
 from job.errors import ConfigError, Failed
@@ -19,10 +18,17 @@ from job.sources.monitoring import grid
 from job.sources.monitoring.client import Incomplete, Line, Patience, connect
 from job.sources.monitoring.decode import Page, Points, decode, keys, page
 from job.sources.monitoring.facts import Facts, descriptor, facts, period
+from job.sources.monitoring.streams import LANES, lanes, splits, together
 
 COARSE = timedelta(minutes=10)
 COARSE_AFTER = timedelta(days=41)
 """Past six weeks only 10-minute points are kept; a day early, since when they are thinned is not promised."""
+
+PAGE = 100_000
+"""So many points come in one page."""
+
+LONG = 1_000
+"""Of series with so many points a hundred fill a page: too few to ask first how many there are."""
 
 _LIST = "monitoring.timeSeries.list"
 _DESCRIBE = "monitoring.metricDescriptors.get"
@@ -35,7 +41,8 @@ class Monitoring:
 
     `now` tells which points are past full resolution. `filter` narrows every metric and `group_by` replaces the
     presets' groups. `parts` is how many parts a metric that can be split is read in. No project stands for that of the
-    credentials. `calls` are in flight at once, whichever threads ask.
+    credentials. `calls` are in flight at once, whichever threads ask; a query that can be split uses several by itself,
+    if it has more than a page.
     """
 
     def __init__(
@@ -58,9 +65,11 @@ class Monitoring:
         self._filter = both(filter)
         self._group_by = _labels(group_by)
         self._parts = parts
+        self._calls = calls
         self._line = Line(calls, patience)
         self._connected: tuple[Any, str] | None = None
         self._connecting = threading.Lock()
+        self._rows: dict[Query, int] = {}
         self._facts: dict[tuple[str, str], Facts] = {}
         self._learning: dict[tuple[str, str], threading.Lock] = {}
 
@@ -101,13 +110,12 @@ class Monitoring:
         window = _window(query, start, end)
         query = _checked(query, known)
         blocks = [
-            (
-                (first - window.start) // window.step,
-                self._block(query, known, grid.Window(first, stop, window.step), least),
-            )
+            ((first - window.start) // window.step, block)
             for first, stop, least in self._stretches(query, known, window)
+            for block in self._blocks(query, known, grid.Window(first, stop, window.step), least)
         ]
         block = grid.joined(blocks, window.columns)
+        self._rows[query] = len(block.keys)
         return Frame(block.values, start, query.step, tuple(dict(one) for one in block.keys))
 
     def now(self, now: datetime) -> datetime:
@@ -202,36 +210,74 @@ class Monitoring:
         if limit < window.end:
             yield max(window.start, limit), window.end, timedelta(0)
 
-    def _block(self, query: Query, known: Facts, window: grid.Window, least: timedelta) -> grid.Block:
+    def _blocks(self, query: Query, known: Facts, window: grid.Window, least: timedelta) -> list[grid.Block]:
         if known.kind == "CUMULATIVE":
-            return self._counter(query, max(known.sample, least), window)
+            return self._counters(query, max(known.sample, least), window)
         length = period(query, known.sample, least)
         first, last = window.start // length * length, -(-window.end // length) * length
         # A period that is not over, or not settled, would be read too low.
         if last > window.end and last > (self._now - known.settle).timestamp():
             last -= length
         if first >= last:
-            return grid.Block((), np.zeros((0, window.columns)))
-        points = self._points(query, _aligned(query, known, first, last, length))
-        return grid.aligned(points, window, length, rate=known.kind == "DELTA")
+            return []
 
-    def _counter(self, query: Query, sample: timedelta, window: grid.Window) -> grid.Block:
+        def ask(query: Query) -> Any:
+            return _aligned(query, known, first, last, length)
+
+        def place(points: Iterator[Points]) -> grid.Block:
+            return grid.aligned(points, window, length, rate=known.kind == "DELTA")
+
+        return self._streams(query, ask, place, (last - first) // length)
+
+    def _counters(self, query: Query, sample: timedelta, window: grid.Window) -> list[grid.Block]:
         """Counts read raw: from a little earlier, for the first has a predecessor there, to one sample later."""
         seconds = int(sample.total_seconds())
-        request = _request(query, window.start - 3 * seconds, window.end + seconds)
-        block = grid.counted(self._points(query, request, starts=True), window, seconds)
-        return grid.grouped(block, query.group_by, query.reducer) if query.group_by else block
 
-    def _points(self, query: Query, request: Any, *, starts: bool = False) -> Iterator[Points]:
-        for found in self._pages(query, request):
-            yield from decode(found, starts=starts)
+        def ask(query: Query) -> Any:
+            return _request(query, window.start - 3 * seconds, window.end + seconds)
 
-    def _pages(self, query: Query, request: Any) -> Iterator[Page]:
-        # Not in several stretches of time at once: each would be billed for every series again.
-        while True:
+        def place(points: Iterator[Points]) -> grid.Block:
+            block = grid.counted(points, window, seconds)
+            return grid.grouped(block, query.group_by, query.reducer) if query.group_by else block
+
+        return self._streams(query, ask, place, (window.end - window.start) // seconds)
+
+    def _streams(
+        self, query: Query, ask: Callable[[Query], Any], place: Callable[[Iterator[Points]], grid.Block], width: int
+    ) -> list[grid.Block]:
+        """Read the query's series of about `width` points each, over one stream or several."""
+
+        def read(shares: Query, begun: tuple[Page, ...] = ()) -> Callable[[Event], grid.Block]:
+            return lambda stop: place(self._points(shares, ask(shares), begun, stop))
+
+        rows = self._rows.get(query)
+        if self._calls == 1 or not splits(query) or (rows is not None and rows * width <= PAGE):
+            return together([read(query)])
+        if rows is not None or width >= LONG:
+            return together([read(lanes(query, {share})) for share in range(LANES)])
+        # How many series there are is not known yet: the first share tells whether the others are worth a call each.
+        first = lanes(query, {0})
+        page = self._page(first, ask(first))
+        rest: list[set[int]] = [{share} for share in range(1, LANES)]
+        if not page.token and len(page.spans) * width * LANES <= PAGE:
+            rest = [set(range(1, LANES))]
+        return together([read(first, (page,)), *(read(lanes(query, shares)) for shares in rest)])
+
+    def _points(self, query: Query, request: Any, begun: tuple[Page, ...], stop: Event) -> Iterator[Points]:
+        for found in self._pages(query, request, begun, stop):
+            yield from decode(found, starts=not request.HasField("aggregation"))
+
+    def _pages(
+        self, query: Query, request: Any, begun: tuple[Page, ...] = (), stop: Event | None = None
+    ) -> Iterator[Page]:
+        """All pages of a request, of which `begun` are there already; none more when told to stop."""
+        for found in begun:
+            yield found
+            request.page_token = found.token
+        while request.page_token or not begun:
             found = self._page(query, request)
             yield found
-            if not found.token:
+            if not found.token or (stop and stop.is_set()):
                 return
             request.page_token = found.token
 

@@ -1,0 +1,125 @@
+"""One query over several streams: the same frame, no series asked for twice, and many pages at once."""
+
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import grpc
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from job.errors import NotAllowed
+from job.query import ALPHABET, Query
+from job.sources.monitoring.streams import LANES, lanes
+from tests.monitoring.fixtures import DAY, GAUGE, NODE, SENT, minutes, query, source
+from tests.monitoring_server import Fault, Metric, MonitoringServer
+
+ID = "resource.labels.instance_id"
+VALUES = st.text() | st.text(ALPHABET + "\n-Z", max_size=4)
+
+
+def pattern(shares: set[int]) -> str:
+    found = re.search(r'full_match\("(.*)"\)', lanes(query(SENT, split_by=ID), shares).filter, re.DOTALL)
+    assert found
+    return found[1]
+
+
+@given(VALUES)
+def test_every_value_is_in_exactly_one_share(value: str) -> None:
+    assert [bool(re.fullmatch(pattern({share}), value)) for share in range(LANES)].count(True) == 1
+
+
+@given(VALUES, st.sets(st.integers(0, LANES - 1), min_size=1))
+def test_several_shares_are_what_each_is(value: str, shares: set[int]) -> None:
+    wanted = any(re.fullmatch(pattern({share}), value) for share in shares)
+    assert bool(re.fullmatch(pattern(shares), value)) == wanted
+
+
+@pytest.mark.parametrize(
+    "values", [range(10**6, 10**6 + 1000), [f"web-{n:03}" for n in range(1000)]], ids=["id", "name"]
+)
+def test_numbers_fall_evenly(values: list[object]) -> None:
+    for share in range(LANES):
+        assert sum(bool(re.fullmatch(pattern({share}), str(value))) for value in values) == 100
+
+
+def test_a_users_filter_stays_whole() -> None:
+    assert lanes(query(SENT, split_by=ID, filter='a = "1" OR b = "2"'), {3}).filter.startswith(
+        '(a = "1" OR b = "2") AND ('
+    )
+
+
+def fill(server: MonitoringServer, metric: Metric, series: int = 23, points: int = 7) -> Query:
+    label = ID if "instance_id" in next(iter(metric.resources.values())) else "resource.labels.node_name"
+    for n in range(series):
+        server.add(metric, {label: f"{n * 7919}"}, 60.0 * np.arange(1, points + 1) * (n + 1), DAY)
+    return query(metric, split_by=label)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("metric", [SENT, NODE, GAUGE], ids=lambda metric: metric.kind)
+def test_many_streams_read_what_one_reads(server: MonitoringServer, metric: Metric, parts: int, grouped: bool) -> None:
+    wanted = fill(server, metric)
+    wanted = replace(wanted, group_by=(wanted.split_by,) if grouped else (), parts=parts, part=parts - 1)
+    server.page_size = 5
+    alone, together = source(server, calls=1), source(server, calls=8)
+    frame = alone.read(wanted, minutes(1), minutes(6))
+    served, server.points = server.points, 0
+    again = together.read(wanted, minutes(1), minutes(6))
+    assert server.points == served, "a point was served twice, or not at all"
+    assert (again.values.tobytes(), again.labels) == (frame.values.tobytes(), frame.labels)
+    assert len(frame.labels) == (23 if parts == 1 else len([n for n in range(23) if n * 7919 % 10 in (2, 5, 8)]))
+
+
+def test_few_series_take_two_calls_at_first_and_one_ever_after(server: MonitoringServer) -> None:
+    wanted, reader = fill(server, SENT), source(server)
+    assert len(reader.read(wanted, DAY, minutes(4)).labels) == 23
+    assert server.calls["ListTimeSeries"] == 2
+    assert len(reader.read(wanted, minutes(4), minutes(7)).labels) == 23
+    assert server.calls["ListTimeSeries"] == 3
+
+
+def test_many_series_are_read_side_by_side(server: MonitoringServer) -> None:
+    wanted, reader = fill(server, SENT), source(server)
+    server.page_size = 5
+    reader.read(wanted, DAY, minutes(7))
+    reader._rows[wanted] = 10**6
+    server.gate = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(reader.read, wanted, DAY, minutes(7))
+        assert server.crowd(8)
+        server.gate.set()
+        assert len(reading.result().labels) == 23
+    assert server.peak == 8
+
+
+def test_a_long_window_is_not_asked_for_its_size(server: MonitoringServer) -> None:
+    wanted, reader = fill(server, SENT, points=1500), source(server)
+    server.gate = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(reader.read, wanted, DAY, minutes(1500))
+        assert server.crowd(8)
+        server.gate.set()
+        assert reading.result().values.shape == (23, 1500)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"split_by": ""}, {"split_by": ID, "group_by": ("resource.labels.zone",)}], ids=["no label", "torn"]
+)
+def test_what_cannot_be_split_is_read_in_one_piece(server: MonitoringServer, settings: dict[str, object]) -> None:
+    fill(server, SENT)
+    source(server).read(query(SENT, **settings), DAY, minutes(7))
+    assert server.calls["ListTimeSeries"] == 1
+
+
+def test_the_refusal_of_one_stream_ends_the_others(server: MonitoringServer) -> None:
+    wanted, reader = fill(server, SENT, points=50), source(server)
+    server.page_size = 3
+    server.faults = [Fault(grpc.StatusCode.PERMISSION_DENIED, page=2)]
+    with pytest.raises(NotAllowed, match=r"monitoring\.timeSeries\.list"):
+        reader.read(wanted, DAY, minutes(50))
+    assert server.calls["ListTimeSeries"] < 23 * 50 / 3 / 2
