@@ -79,6 +79,7 @@ _META = {
     "settle": "DURATION",
     "input": "PLACE",
     "output": "PLACE",
+    "cache": "[on|off|PLACE]",
     "detectors": "NAME[,NAME…]",
     "parts": "N",
     "calls": "N",

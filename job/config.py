@@ -111,6 +111,11 @@ class Settings(_Table):
     settle: Duration | None = Field(None, description="How long points may still change; default: as the metric says.")
     input: str = Field("", description="Folder, file or gs://BUCKET/PREFIX that the files source reads.")
     output: str = Field("netanomaly-out", description="Folder or gs://BUCKET/PREFIX for what is found.")
+    cache: str = Field(
+        "on",
+        min_length=1,
+        description="Where history of Cloud Monitoring is kept: on (in the output), off, a folder or gs://BUCKET/PREFIX.",
+    )
     detectors: Words = Field(("zscore", "ewma", "seasonal"), min_length=1, description="Detectors that vote.")
     parts: int = Field(1, ge=1, le=36, description="Into how many objects a metric's series are split, for tasks.")
     calls: int = Field(8, ge=1, le=64, description="Most calls to Cloud Monitoring in flight at once.")

@@ -12,8 +12,9 @@ from job.plan import Slice, Window, custom, slices, window
 from job.presets import expand
 from job.query import Query
 from job.slices import Job
-from job.sources import Source, open_source
-from job.store import open_store
+from job.sources import Source, open_source, stand_in
+from job.sources.cached import Cached
+from job.store import Store, open_store
 
 
 def prepare(
@@ -27,14 +28,15 @@ def prepare(
     complaints = [words for words in map(_complaint, _checks(settings, now)) if words]
     if complaints:
         raise ConfigError("\n".join(complaints))
-    source = open_source(settings, environ, now)
+    source, store = open_source(settings, environ, now), open_store(settings.output)
     present = source.now(now)
+    source = _remembering(source, settings, environ, store, present, log)
     span = window(settings, present)
     every = slices(queries(settings, source), span, settings.parts)
     job = Job(
         settings=settings,
         source=source,
-        store=open_store(settings.output),
+        store=store,
         detectors=lineup.build(settings.detectors, settings.detector),
         versions=lineup.versions(settings.detectors),
         now=present,
@@ -44,11 +46,23 @@ def prepare(
     return job, every, span
 
 
+def _remembering(
+    source: Source, settings: Settings, environ: Mapping[str, str], store: Store, present: datetime, log: Log
+) -> Source:
+    """The source with what it answered before, where that is asked for; other sources than Monitoring are at hand."""
+    if settings.source != "monitoring" or settings.cache == "off":
+        return source
+    kept = store if settings.cache == "on" else open_store(settings.cache)
+    return Cached(source, kept, present, log, origin=stand_in(settings, environ))
+
+
 def _checks(settings: Settings, now: datetime) -> Iterator[Callable[[], object]]:
     """What can be wrong with what the settings name, to be found before any of it is asked."""
     for name in settings.detectors:
         yield partial(lineup.build, (name,), settings.detector)
     yield partial(open_store, settings.output)
+    if settings.cache not in {"on", "off"}:
+        yield partial(open_store, settings.cache)
     yield partial(window, settings, now)
     if settings.source != "files":  # whose metrics are what the files hold
         for name in settings.metrics:

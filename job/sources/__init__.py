@@ -17,11 +17,13 @@ class Descriptor:
     """What a source says of one metric.
 
     `unit` is the unit of the frames that `read` returns, a rate for a counter (`By/s`, `packets/s`). `settle` is how
-    long after its period a point may still arrive or change: the sample period and the ingest delay together.
+    long after its period a point may still arrive or change: the sample period and the ingest delay together. `keeps`
+    is how long points stay as they came, where the source thins them out later.
     """
 
     unit: str
     settle: timedelta
+    keeps: timedelta | None = None
 
 
 class Source(Protocol):
@@ -56,6 +58,11 @@ class Source(Protocol):
         """The present as this source has it: the clock's, or the end of what was recorded."""
 
 
+def stand_in(settings: "Settings", environ: Mapping[str, str]) -> str:
+    """The address of what stands in for Cloud Monitoring, if anything does."""
+    return settings.monitoring_endpoint or environ.get("MONITORING_EMULATOR_HOST", "")
+
+
 def open_source(settings: "Settings", environ: Mapping[str, str], now: datetime) -> Source:
     """The source that the settings name, with what it needs of them. Nothing is contacted by opening it.
 
@@ -69,7 +76,7 @@ def open_source(settings: "Settings", environ: Mapping[str, str], now: datetime)
             projects=settings.project,
             step=settings.step,
             now=now,
-            endpoint=settings.monitoring_endpoint or environ.get("MONITORING_EMULATOR_HOST", ""),
+            endpoint=stand_in(settings, environ),
             filter=settings.filter,
             calls=settings.calls,
             patience=Patience(total=settings.retry_for),

@@ -9,6 +9,10 @@ from job.errors import ConfigError
 from job.query import Query
 from job.sources import Descriptor
 
+COARSE = timedelta(minutes=10)
+COARSE_AFTER = timedelta(days=41)
+"""Past six weeks only 10-minute points are kept; a day early, since when they are thinned is not promised."""
+
 _KINDS = {1: "GAUGE", 2: "DELTA", 3: "CUMULATIVE"}
 _VALUES = {1: "BOOL", 2: "INT64", 3: "DOUBLE", 4: "STRING", 5: "DISTRIBUTION", 6: "MONEY"}
 _MINUTE = 60
@@ -49,7 +53,7 @@ def facts(message: Any) -> Facts:
 def descriptor(found: Facts, query: Query) -> Descriptor:
     """What the frames of this query are in, and when they are settled."""
     unit = _counted(found.unit, query.noun)
-    return Descriptor(unit if found.kind == "GAUGE" else f"{unit}/s", found.settle)
+    return Descriptor(unit if found.kind == "GAUGE" else f"{unit}/s", found.settle, COARSE_AFTER)
 
 
 def _counted(unit: str, noun: str) -> str:

@@ -17,12 +17,8 @@ from job.sources import Descriptor
 from job.sources.monitoring import grid
 from job.sources.monitoring.client import Incomplete, Line, Patience, connect
 from job.sources.monitoring.decode import Page, Points, decode, keys, page
-from job.sources.monitoring.facts import Facts, descriptor, facts, period
+from job.sources.monitoring.facts import COARSE, COARSE_AFTER, Facts, descriptor, facts, period
 from job.sources.monitoring.streams import LANES, lanes, splits, together
-
-COARSE = timedelta(minutes=10)
-COARSE_AFTER = timedelta(days=41)
-"""Past six weeks only 10-minute points are kept; a day early, since when they are thinned is not promised."""
 
 PAGE = 100_000
 """So many points come in one page."""

@@ -1,0 +1,324 @@
+"""A warm cache, a cold one and none give the same frames; and a warm one asks only for what has not settled."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors import Frame
+from job.errors import Conflict, Failed, NotAllowed
+from job.query import Query
+from job.sources import history
+from job.sources.cached import MARGIN, joined
+from job.store import Head, Object, Store
+from job.store.folder import Folder
+from tests.cached.world import DAY, HOUR, MONDAY, QUERY, SETTLE, Arrays, Lines, arrays, cached, same
+
+NOON = MONDAY + 40 * DAY + 12 * HOUR
+"""A Saturday; 34 days before it is a Sunday."""
+
+PAST = NOON - 34 * DAY
+LATEST = NOON - HOUR
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "out")
+
+
+def names(store: Store) -> list[str]:
+    return [name.rpartition("/")[2] for name in store.names("history/")]
+
+
+def test_cold_and_warm_are_what_the_source_says(store: Folder) -> None:
+    source = arrays()
+    for _ in range(3):
+        same(cached(source, store, NOON).read(QUERY, PAST, LATEST), source.cut(PAST, LATEST))
+
+
+def test_a_warm_read_asks_only_for_what_has_not_settled(store: Folder) -> None:
+    source = arrays()
+    cached(source, store, NOON).read(QUERY, PAST, LATEST)
+    assert source.hours == 34 * 24 + 12 - 1, "from midnight on, so that whole days can be kept"
+    cached(source, store, NOON).read(QUERY, PAST, LATEST)
+    assert source.hours == 6
+    cached(source, store, NOON + HOUR).read(QUERY, PAST + HOUR, LATEST + HOUR)
+    assert source.hours == 7
+    cached(source, store, NOON + HOUR).read(QUERY, PAST + HOUR, LATEST + HOUR)
+    assert source.hours == 6, "the day's object has grown"
+    cached(source, store, NOON + 10 * DAY).read(QUERY, PAST + 10 * DAY, LATEST + 10 * DAY)
+    assert source.hours == 10 * 24 + 5
+
+
+def test_days_are_kept_and_whole_weeks_in_their_place(store: Folder) -> None:
+    source = arrays()
+    cached(source, store, NOON).read(QUERY, PAST, LATEST)
+    weeks = [f"{MONDAY + n * 7 * DAY:%Y-%m-%d}.7d" for n in range(1, 5)]
+    days = [f"{MONDAY + n * DAY:%Y-%m-%d}.1d" for n in (6, 35, 36, 37, 38, 39, 40)]
+    assert names(store) == sorted(weeks + days)
+    cached(source, store, NOON + 2 * DAY).read(QUERY, PAST, LATEST + 2 * DAY)
+    weeks.append(f"{MONDAY + 35 * DAY:%Y-%m-%d}.7d")
+    assert names(store) == sorted([*weeks, days[0], f"{MONDAY + 42 * DAY:%Y-%m-%d}.1d"])
+    source.asked.clear()
+    same(cached(source, store, NOON + 2 * DAY).read(QUERY, PAST, LATEST + 2 * DAY), source.cut(PAST, LATEST + 2 * DAY))
+    assert source.hours == 6
+
+
+def test_little_is_asked_of_the_store(store: Folder) -> None:
+    cached(arrays(), store, NOON).read(QUERY, PAST, LATEST)
+    watched = Watched(store)
+    cached(arrays(), watched, NOON).read(QUERY, PAST, LATEST)
+    assert watched.count("get") == 11
+    assert watched.count("names") == 1
+    assert watched.count("put") == 0
+
+
+@pytest.mark.parametrize("late", [timedelta(0), MARGIN])
+def test_late_points_are_seen_until_the_margin_is_over(store: Folder, late: timedelta) -> None:
+    source = arrays(1)
+    (row,) = source.rows
+    whole = source.rows[row].copy()
+    whole[40 * 24 :] = np.arange(20 * 24)
+    hour = (NOON - MONDAY) // HOUR - 3
+    source.rows[row] = np.where(np.arange(len(whole)) == hour, np.nan, whole)
+    cached(source, store, NOON + late).read(QUERY, PAST, LATEST)
+    source.rows[row] = whole
+    found = cached(source, store, NOON + DAY).read(QUERY, PAST, LATEST)
+    assert np.isnan(found.values[0, -2]) == bool(late)
+
+
+def test_what_the_source_thins_out_is_not_kept(store: Folder) -> None:
+    source = arrays(keeps=20 * DAY)
+    cached(source, store, NOON).read(QUERY, PAST, LATEST)
+    assert min(names(store)) == f"{MONDAY + 21 * DAY:%Y-%m-%d}.7d"
+    source.asked.clear()
+    same(cached(source, store, NOON).read(QUERY, PAST, LATEST), source.cut(PAST, LATEST))
+    assert source.asked[0] == (PAST, MONDAY + 21 * DAY)
+    cached(source, store, NOON).read(QUERY, PAST, PAST + DAY)
+    assert source.asked[-1] == (PAST, PAST + DAY)
+
+
+@pytest.mark.parametrize("start", [MONDAY + 3 * DAY, MONDAY + 3 * DAY + 5 * HOUR])
+@pytest.mark.parametrize("length", [HOUR, 18 * HOUR, DAY, 3 * DAY, 9 * DAY])
+def test_any_window_is_answered_from_what_is_kept(store: Folder, start: datetime, length: timedelta) -> None:
+    source = arrays(6)
+    cached(source, store, NOON).read(QUERY, MONDAY, LATEST)
+    source.asked.clear()
+    same(cached(source, store, NOON).read(QUERY, start, start + length), source.cut(start, start + length))
+    assert source.asked == []
+
+
+def test_a_query_that_means_something_else_has_its_own_history(store: Folder) -> None:
+    source = arrays()
+    cached(source, store, NOON).read(QUERY, PAST, LATEST)
+    others: list[dict[str, Any]] = [
+        {"filter": 'resource.labels.zone = "z"'},
+        {"group_by": ("resource.labels.zone",)},
+        {"reducer": "max"},
+        {"project": "q"},
+        {"metric": "custom.googleapis.com/y"},
+        {"split_by": "resource.labels.zone", "parts": 2},
+        {"split_by": "resource.labels.zone", "parts": 2, "part": 1},
+    ]
+    for other in others:
+        source.asked.clear()
+        cached(source, store, NOON).read(replace(QUERY, **other), PAST, LATEST)
+        assert source.hours > 800
+    cached(source, store, NOON, origin="127.0.0.1:1").read(QUERY, PAST, LATEST)
+    assert source.hours > 800
+    assert len({name.rpartition("/")[0] for name in store.names("history/")}) == 2 + len(others)
+
+
+def test_what_a_series_is_called_or_stands_for_changes_no_history(store: Folder) -> None:
+    source = arrays()
+    cached(source, store, NOON).read(QUERY, PAST, LATEST)
+    again = Query(QUERY.metric, "p", HOUR, name="other", noun="bits", missing="zero", split_by="resource.labels.zone")
+    source.asked.clear()
+    cached(source, store, NOON).read(again, PAST, LATEST)
+    assert source.hours == 6
+
+
+def _replaced(data: bytes, old: bytes, new: bytes) -> bytes:
+    """The object with another text in it, and the checksum of that."""
+    body = data.partition(b"\n")[2].replace(old, new)
+    return history.MARK + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+
+BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "empty": (lambda _: b"", "no history"),
+    "foreign": (lambda _: b"PK\3\4 something else entirely" * 100, "no history"),
+    "newer": (lambda data: data.replace(b"history 1 ", b"history 2 ", 1), "no history of this version"),
+    "truncated": (lambda data: data[: len(data) // 2], "checksum"),
+    "longer": (lambda data: data + b"\0", "checksum"),
+    "one bit": (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "checksum"),
+    "only a mark": (lambda data: data[:50], "checksum"),
+    "another query": (lambda data: _replaced(data, b'"filter": ""', b'"filter": "x"'), "another query"),
+    "another time": (lambda data: _replaced(data, b'"start": "2026-11-', b'"start": "2026-10-'), "another time"),
+    "another step": (lambda data: _replaced(data, b'"step": 3600}\n', b'"step": 1800}\n'), "another time"),
+    "no start": (lambda data: _replaced(data, b'"start"', b'"begin"'), "does not say"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_object_that_cannot_be_used_is_named_read_anew_and_replaced(store: Folder, name: str) -> None:
+    source, log = arrays(), Lines()
+    cached(source, store, NOON).read(QUERY, PAST, LATEST)
+    (victim,) = [each for each in store.names("history/") if each.endswith(f"{MONDAY + 14 * DAY:%Y-%m-%d}.7d")]
+    sound = store.get(victim)
+    assert sound
+    change, said = BROKEN[name]
+    store.put(victim, change(sound.data), replaces=sound.head)
+    source.asked.clear()
+    same(cached(source, store, NOON, log).read(QUERY, PAST, LATEST), source.cut(PAST, LATEST))
+    (line,) = log.of("cache.ignored")
+    assert victim in line
+    assert said in line
+    assert (MONDAY + 14 * DAY, MONDAY + 21 * DAY) in source.asked
+    mended = store.get(victim)
+    assert mended
+    assert mended.data == sound.data
+
+
+def test_bytes_that_changed_on_the_disk_are_named_and_replaced(store: Folder) -> None:
+    source, log = arrays(), Lines()
+    cached(source, store, NOON).read(QUERY, PAST, LATEST)
+    victim = sorted(store.path.rglob("*.7d"))[1]
+    victim.write_bytes(victim.read_bytes()[:-5])
+    same(cached(source, store, NOON, log).read(QUERY, PAST, LATEST), source.cut(PAST, LATEST))
+    assert victim.name in log.of("cache.ignored")[0]
+    log.lines.clear()
+    same(cached(source, store, NOON, log).read(QUERY, PAST, LATEST), source.cut(PAST, LATEST))
+    assert log.lines == []
+
+
+class Watched:
+    """A store that notes what is asked of it, and refuses what it is told to."""
+
+    def __init__(self, store: Store, **refused: Exception) -> None:
+        self.store, self.refused = store, refused
+        self.asked: list[str] = []
+
+    def _pass(self, verb: str) -> Store:
+        self.asked.append(verb)
+        if verb in self.refused:
+            raise self.refused[verb]
+        return self.store
+
+    def count(self, verb: str) -> int:
+        return self.asked.count(verb)
+
+    @property
+    def url(self) -> str:
+        return self.store.url
+
+    def names(self, prefix: str = "") -> Iterator[str]:
+        return self._pass("names").names(prefix)
+
+    def head(self, name: str) -> Head | None:
+        return self._pass("head").head(name)
+
+    def get(self, name: str) -> Object | None:
+        return self._pass("get").get(name)
+
+    def put(
+        self, name: str, data: bytes, *, meta: Mapping[str, str] | None = None, replaces: Head | None = None
+    ) -> Head:
+        return self._pass("put").put(name, data, meta=meta, replaces=replaces)
+
+    def delete(self, name: str) -> None:
+        self._pass("delete").delete(name)
+
+
+@pytest.mark.parametrize("verb", ["names", "get", "head", "put"])
+@pytest.mark.parametrize("error", [NotAllowed("no role"), Failed("no answer")], ids=["denied", "failed"])
+def test_a_store_that_refuses_is_named_once_and_done_without(store: Folder, verb: str, error: Exception) -> None:
+    source, log = arrays(), Lines()
+    cached(source, store, NOON).read(QUERY, PAST, LATEST)
+    reader = cached(source, Watched(store, **{verb: error}), NOON + 2 * DAY, log)
+    for _ in range(2):
+        same(reader.read(QUERY, PAST, LATEST + 2 * DAY), source.cut(PAST, LATEST + 2 * DAY))
+    if verb == "get" and isinstance(error, Failed):
+        assert len(log.of("cache.ignored")) >= 11
+    else:
+        (line,) = log.of("cache.off")
+        assert str(error) in line
+
+
+@pytest.mark.parametrize("verb", ["delete", "put"])
+def test_another_task_that_is_faster_harms_nothing(store: Folder, verb: str) -> None:
+    source, log = arrays(), Lines()
+    cached(source, store, NOON).read(QUERY, PAST, LATEST)
+    error = NotAllowed("may not delete") if verb == "delete" else Conflict("somebody was faster")
+    reader = cached(source, Watched(store, **{verb: error}), NOON + 2 * DAY, log)
+    same(reader.read(QUERY, PAST, LATEST + 2 * DAY), source.cut(PAST, LATEST + 2 * DAY))
+    assert log.lines == []
+
+
+def test_an_error_of_the_source_is_the_callers(store: Folder) -> None:
+    class Broken(Arrays):
+        def cut(self, start: datetime, end: datetime, step: timedelta = HOUR) -> Frame:
+            raise Failed(f"the source is tired from {start} to {end} at {step}")
+
+    with pytest.raises(Failed, match="tired"):
+        cached(Broken({}), store, NOON).read(QUERY, PAST, LATEST)
+    assert names(store) == []
+
+
+_moments = st.lists(st.integers(0, 60 * 24), min_size=1, max_size=6).map(sorted)
+
+
+@given(
+    seed=st.integers(0, 99),
+    series=st.integers(0, 5),
+    present=_moments,
+    windows=st.lists(st.tuples(st.integers(1, 40 * 24), st.integers(1, 30)), min_size=6, max_size=6),
+    lost=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40), st.booleans()), max_size=4),
+    keeps=st.sampled_from([None, 10, 30]),
+)
+@settings(max_examples=40, deadline=None)
+def test_however_a_read_comes_about_its_bits_are_the_same(
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int,
+    series: int,
+    present: list[int],
+    windows: list[tuple[int, int]],
+    lost: list[tuple[int, int, bool]],
+    keeps: int | None,
+) -> None:
+    """Runs at different times, over different windows, with objects that get lost or broken in between."""
+    store = Folder(tmp_path_factory.mktemp("cache"))
+    source = arrays(series, seed=seed, keeps=keeps and keeps * DAY)
+    for turn, hour in enumerate(present):
+        length, back = windows[turn]
+        now = MONDAY + hour * HOUR
+        end = min(now - SETTLE, now - back * HOUR)
+        end -= (end - MONDAY) % HOUR
+        reader = cached(source, store, now)
+        for _ in range(2):
+            same(reader.read(QUERY, end - length * HOUR, end), source.cut(end - length * HOUR, end))
+        there = list(store.names())
+        for when, which, broken in lost:
+            if when == turn and there:
+                name = there[which % len(there)]
+                store.delete(name)
+                if broken:
+                    store.put(name, b"broken")
+
+
+def test_pieces_of_other_series_are_joined_in_the_order_of_labels() -> None:
+    frames = []
+    for n, rows in enumerate(([1, 3], [2], [], [1, 2, 3])):
+        values = np.full((len(rows), 2), float(n))
+        frames.append(Frame(values, MONDAY + 2 * n * HOUR, HOUR, tuple({"a": str(row)} for row in rows)))
+    whole = joined(frames[::-1])
+    assert [one["a"] for one in whole.labels] == ["1", "2", "3"]
+    nan = np.nan
+    wanted = [[0, 0, nan, nan, nan, nan, 3, 3], [nan, nan, 1, 1, nan, nan, 3, 3], [0, 0, nan, nan, nan, nan, 3, 3]]
+    np.testing.assert_array_equal(whole.values, wanted)
