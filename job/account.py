@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from job.incident import Incident
 
 
+NAMED = 3
+"""So many resources of a group are named one by one."""
+
+
 def where(things: Sequence[Thing], group: str) -> str:
     """What a person calls the resource, or the group that several resources have in common."""
     if len(things) == 1 or not group:
@@ -24,7 +28,9 @@ def where(things: Sequence[Thing], group: str) -> str:
     name = f"{value}-*" if label == "prefix" else value
     places = {dict(t.labels).get("zone") or groups(t).get("region", "") for t in things}
     place = places.pop() if len(places) == 1 else ""
-    return clean(f"{name} ({place})" if place and place != name else name, 120)
+    whole = f"{name} ({place})" if place and place != name else name
+    members = ", ".join(sorted(t.name.removesuffix(f" ({place})") for t in things))
+    return clean(f"{whole}: {members}" if len(things) <= NAMED else whole, 120)
 
 
 def sentence(incident: "Incident", worst: Anomaly) -> str:

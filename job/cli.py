@@ -84,6 +84,8 @@ _META = {
     "parts": "N",
     "calls": "N",
     "retry_for": "DURATION",
+    "mutes": "FILE",
+    "tell": "N",
     "monitoring_endpoint": "HOST:PORT",
 }
 
@@ -104,6 +106,9 @@ def _help(name: str) -> str:
         else default
     )
     return f"{field.description}" + (f" [{shown}]" if shown not in {None, "", False} else "")
+
+
+FORMATS = ("table", "json", "csv", "html", "md")
 
 
 def _load(given: Mapping[str, Any]) -> Settings:
@@ -148,14 +153,30 @@ def check(**given: Any) -> int:
 @click.option("--output", metavar="PLACE", help=_help("output"))
 @click.option("--since", metavar="TIME", help="Only what ended after this time or date (UTC).")
 @click.option("--until", metavar="TIME", help="Only what began before this time or date (UTC).")
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
-@click.option("--config", metavar="FILE", help="TOML file of settings, of which `output` is used.")
-def report(output: str | None, since: str | None, until: str | None, form: str, config: str | None) -> int:
-    """Read anomalies back from the output, for a time range, as a table, JSON or CSV."""
+@click.option(
+    "--severity", metavar="N|NAME", help="Only what is at least so severe: 0 to 100, low, medium, high, critical."
+)
+@click.option(
+    "--resource", metavar="NAME", help="Only what touches a resource of this name; a part, or a pattern as web-*."
+)
+@click.option("--nature", metavar="NAME", help="Only incidents of this nature, such as flood.")
+@click.option(
+    "--what",
+    type=click.Choice(["incidents", "anomalies"]),
+    help="Incidents, or the anomalies that they are made of; default: anomalies for json and csv, else incidents.",
+)
+@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("--mutes", metavar="FILE", help=_help("mutes"))
+@click.option("--config", metavar="FILE", help="TOML file of settings, of which `output` and `mutes` are used.")
+def report(form: str, **given: str | None) -> int:
+    """Read incidents or anomalies back from the output: as a table, JSON, CSV, HTML or Markdown."""
     from job.commands.report import report as command
 
-    settings = _load({"output": output, "config": config})
-    return command(settings.output, _time("--since", since), _time("--until", until), form)
+    settings = _load({name: given[name] for name in ("output", "mutes", "config")})
+    since, until = _time("--since", given["since"]), _time("--until", given["until"])
+    return command(
+        settings, since, until, form, given["what"] or "", given["severity"], given["resource"], given["nature"]
+    )
 
 
 def _time(option: str, given: str | None) -> datetime | None:

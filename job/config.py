@@ -120,6 +120,8 @@ class Settings(_Table):
     parts: int = Field(1, ge=1, le=36, description="Into how many objects a metric's series are split, for tasks.")
     calls: int = Field(8, ge=1, le=64, description="Most calls to Cloud Monitoring in flight at once.")
     retry_for: Positive = Field(timedelta(minutes=3), description="How long a failing call is tried again.")
+    mutes: str = Field("", description="File (local or gs://) of mutes, maintenance windows and holidays.")
+    tell: int = Field(0, ge=0, description="Most incidents of a day that are announced, the worst; 0: all of them.")
     fresh: bool = Field(False, description="Score every day of a backfill again, even those that are complete.")
     monitoring_endpoint: str = Field(
         "", pattern=r"^$|^[^\s/]+:\d{1,5}$", description="HOST:PORT of a stand-in for Cloud Monitoring, in plain text."

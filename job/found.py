@@ -1,23 +1,23 @@
 """Read incidents back: anomalies, what was looked at and what was published, joined."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from pydantic import ValidationError
 
 from job.anomaly import SCHEMA, Anomaly
 from job.errors import Failed
-from job.incident import Incident, Judged, group, rank
+from job.incident import Incident, Judged, group
 from job.kinship import Slot
-from job.report import read
+from job.report import EARLIEST, LATEST, Reading, read
 from job.series import NAME, Looked, Trace, key, parsed
 from job.store import Store
 
 DAY = timedelta(days=1)
 
 BACK = 31
-"""So many days before the time asked for are read, at most, to find where an event began that was already on."""
+"""So many times more is read, at most, to find where an event began or ended that was on at the edge of the time."""
 
 LEDGER = "incidents/"
 """Where the published incidents are, by the day on which they began."""
@@ -43,9 +43,10 @@ def find(store: Store, since: datetime, until: datetime) -> Found:
         Failed: the store did not answer.
     """
     problems: list[str] = []
-    anomalies, start = _begun(store, since, until, problems)
-    looked, traces = _series(store, start, until, problems)
-    published = tuple(ledger(store, start, until, problems))
+    reading, start, end = _whole(store, since, until, problems)
+    anomalies = reading.anomalies
+    looked, traces = _series(store, start, end, problems)
+    published = tuple(ledger(store, start, end, problems))
     by: dict[tuple[object, ...], tuple[Trace, ...]] = {}
     for trace in traces:
         by[trace.key] = (*by.get(trace.key, ()), trace)
@@ -60,22 +61,21 @@ def find(store: Store, since: datetime, until: datetime) -> Found:
     )
 
 
-def muted(found: Found, incidents: Iterable[Incident]) -> Found:
-    """The same with these incidents, in their order."""
-    return replace(found, incidents=tuple(sorted(incidents, key=rank)))
+def _whole(store: Store, since: datetime, until: datetime, problems: list[str]) -> tuple[Reading, datetime, datetime]:
+    """The anomalies of the time, of a day on either side, and of as many more as the events that were on then reach.
 
-
-def _begun(store: Store, since: datetime, until: datetime, problems: list[str]) -> tuple[tuple[Anomaly, ...], datetime]:
-    """The anomalies from `since` on, and as many days before as the events that were on then reach back."""
-    start = since
+    So an incident is the same from whichever of its days it is looked at.
+    """
+    start, end = max(since, EARLIEST + DAY) - DAY, min(until, LATEST - DAY) + DAY
     for _ in range(BACK):
-        reading = read(store, start, until)
-        open_ended = [a.start for a in _continued(reading.anomalies) if a.start - DAY < start]
-        if not open_ended:
+        reading = read(store, start, end)
+        before = [a.start for a in _continued(reading.anomalies) if a.start - DAY < start]
+        after = [a.end for a in reading.anomalies if a.ongoing and a.end >= end]
+        if not before and not after:
             break
-        start = min(open_ended) - DAY
+        start, end = min([start, *(t - DAY for t in before)]), max([end, *(t + DAY for t in after)])
     problems.extend(reading.problems)
-    return reading.anomalies, start
+    return reading, start, end
 
 
 def _continued(anomalies: Iterable[Anomaly]) -> Iterator[Anomaly]:

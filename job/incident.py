@@ -77,6 +77,7 @@ class Incident(BaseModel):
     excess_packets: float | None = Field(description="Packets too many (or too few); null without packet series.")
     top: tuple[TopSeries, ...] = Field(description="The series that contribute most, the worst first.")
     anomalies: tuple[str, ...] = Field(description="Ids of all its anomalies, in the order of time.")
+    told: bool = Field(False, description="Whether it was announced as opened in the log.")
     muted: str | None = Field(None, description="Why it is muted; null when it is not.")
     link: str = Field("", description="Metrics Explorer, at the worst series and its time.")
     sentence: str = Field(description="The incident in a few plain sentences.")
@@ -361,7 +362,7 @@ def _kept(found: Iterable[Incident], before: Mapping[str, Incident]) -> Iterator
 
 def _frozen(old: Incident, now: Incident) -> dict[str, object]:
     """What a published incident keeps: its id, and its severity unless it has got worse by a band."""
-    kept: dict[str, object] = {"id": old.id, "severity": old.severity, "amendments": old.amendments}
+    kept: dict[str, object] = {"id": old.id, "severity": old.severity, "amendments": old.amendments, "told": old.told}
     if now.state == "open":
         kept["state"] = "ongoing"
     if now.severity > old.severity and band(now.severity) != band(old.severity):

@@ -245,7 +245,10 @@ def level_shift(of: Movement) -> Nature | None:
     ratios = [m.ratio for m in of.traffic.values()]
     if of.lasted < LONG or len({s.way for s in of.traffic}) < 2 or any(m.silent for m in of.traffic.values()):
         return None
-    if not min(ratios) > 0 or max(ratios) / min(ratios) > 1.5 or len({m.up for m in of.traffic.values()}) > 1:
+    if (
+        not 0 < min(ratios) <= max(ratios) <= min(1.5 * min(ratios), 1e6)
+        or len({m.up for m in of.traffic.values()}) > 1
+    ):
         return None
     evidence = f"{len(ratios)} kinds of traffic moved by {min(ratios):.2g} to {max(ratios):.2g} times"
     return Nature("level shift", 0.8, (evidence, f"for {lasting(of.lasted)}"))

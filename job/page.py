@@ -32,12 +32,10 @@ class Skipped:
     why: str
 
 
-def render(
-    found: Found, since: datetime, until: datetime, skipped: Sequence[Skipped] = (), most: int | None = None
-) -> str:
+def render(found: Found, since: datetime, until: datetime, skipped: Sequence[Skipped] = (), held: int = 0) -> str:
     """The page of `[since, until)` as HTML: the same bytes for the same findings.
 
-    `most` is how many incidents the run was allowed to tell; the page shows all and says how many were held back.
+    `held` is how many of the incidents were not announced, because there were too many.
     """
     incidents = found.incidents
     charts = dict(_charts(found, since, until))
@@ -50,7 +48,7 @@ def render(
         bands=[name for _, name in BANDS],
         looked=list(_looked(found)),
         muted=sum(1 for i in incidents if i.muted),
-        held=max(0, sum(1 for i in incidents if not i.muted) - most) if most else 0,
+        held=held,
         skipped=skipped,
         problems=found.problems,
         data={"charts": list(charts.values()), "bars": _bars(incidents), "since": _ms(since), "until": _ms(until)},

@@ -131,12 +131,13 @@ def as_csv(anomalies: Iterable[Anomaly]) -> str:
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
     for anomaly in anomalies:
-        writer.writerow({name: _cell(value) for name, value in json.loads(anomaly.line()).items()})
+        writer.writerow({name: cell(value) for name, value in json.loads(anomaly.line()).items()})
     return out.getvalue()
 
 
-def _cell(value: object) -> object:
-    if isinstance(value, dict):
+def cell(value: object) -> object:
+    """A value as a cell of CSV, which no spreadsheet takes for a formula."""
+    if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
         return "'" + value
@@ -173,9 +174,9 @@ def table(anomalies: Iterable[Anomaly], width: int, most: int = 0) -> "Table":
         where, expected, score = a.series, quantity(a.expected, a.unit), f"{a.score:+.3g}"
         row = (f"{a.severity} {name}", since, lasted, a.kind, what, where, observed, expected, score, votes)
         cells = [Text(clean(cell, 60)) for column, cell in zip(COLUMNS, row, strict=True) if column in names]
-        cells[0].stylize(_STYLES[name])
+        cells[0].stylize(STYLES[name])
         shown.add_row(*cells)
     return shown
 
 
-_STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "dim"}
+STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "dim"}

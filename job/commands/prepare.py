@@ -8,6 +8,7 @@ from job import lineup
 from job.config import Settings
 from job.errors import ConfigError
 from job.log import Log
+from job.mutes import open_mutes
 from job.plan import Slice, Window, custom, slices, window
 from job.presets import expand
 from job.query import Query
@@ -64,6 +65,7 @@ def _checks(settings: Settings, now: datetime) -> Iterator[Callable[[], object]]
     if settings.cache not in {"on", "off"}:
         yield partial(open_store, settings.cache)
     yield partial(window, settings, now)
+    yield partial(open_mutes, settings.mutes)
     if settings.source != "files":  # whose metrics are what the files hold
         for name in settings.metrics:
             yield partial(expand, (name,))

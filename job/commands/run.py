@@ -15,7 +15,10 @@ from job.commands.show import console, line
 from job.config import Settings
 from job.errors import ConfigError
 from job.log import Log, json_lines, plain_lines
+from job.mutes import open_mutes
 from job.plan import mine
+from job.publish import Telling
+from job.publish import attempt as publish
 from job.run import Stopped, Task, exit_status
 from job.run import run as run_slices
 from job.slices import Outcome
@@ -33,15 +36,18 @@ def run(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     log = plain_lines(sys.stderr) if terminal else json_lines(sys.stdout, labels)
     job, every, span = prepare(settings, environ, now, log)
     share = mine(every, task.index, task.count)
+    writer = f"{task.execution}/{task.index}/{task.attempt}"
+    telling = Telling(job.store, log, open_mutes(settings.mutes), settings.tell, job.backfill, writer)
     log("INFO", "run.started", f"{len(share)} of {len(every)} slices", since=utc(span.start), until=utc(span.end))
     try:
         with _stoppable(), _progress(len(share), sys.stderr) as told:
             outcomes = run_slices(job, share, task, told)
+            published = publish(telling, task.execution, task.count, job.now)
     except Stopped:
         log("ERROR", "run.stopped", "stopped before the end; the same command goes on where this one ended")
         sys.stdout.flush()
         os._exit(1)  # threads that wait for an answer would hold the process past its grace
-    status = exit_status(outcomes)
+    status = exit_status(outcomes) or published
     _summarise(log, outcomes, status)
     if not cloud:
         _show(outcomes, settings.output, stderr=not terminal)

@@ -207,7 +207,7 @@ def test_the_plan_reads_no_points_and_the_report_reads_back(here: World) -> None
     table = here.run("report", "--output", f"gs://{bucket}", "--since", here.day(2), "--until", here.day(1)).out
     assert "web-0 (europe-west1-b)" in table
     assert "web-2" in table
-    assert "no anomalies" in here.run("report", "--output", f"gs://{bucket}", "--until", here.day(9)).out
+    assert "no incidents" in here.run("report", "--output", f"gs://{bucket}", "--until", here.day(9)).out
 
 
 def test_a_configuration_in_the_bucket_is_read_from_there(here: World) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"bokeh", "google", "grpc", "jinja2", "pandas", "pyarrow", "scipy", "rich"}
+HEAVY = {"bokeh", "dateutil", "google", "holidays", "grpc", "jinja2", "pandas", "pyarrow", "scipy", "rich"}
 
 VALUES = {"job.errors", "job.units", "job.log", "job.anomaly", "job.policy", "job.query", "job.presets"}
 CORE = {
@@ -40,6 +40,9 @@ CORE = {
     "job.report": VALUES | {"job.store"},
     "job.found": VALUES | {"job.incident", "job.kinship", "job.report", "job.series", "job.store"},
     "job.page": VALUES | {"job.found", "job.incident", "job.kinship", "job.sentence", "job.series"},
+    "job.listing": VALUES | {"job.incident", "job.kinship", "job.report"},
+    "job.mutes": VALUES | {"job.incident", "job.store"},
+    "job.publish": VALUES | {"job.found", "job.incident", "job.mutes", "job.page", "job.store"},
     "job.cli": {"job.commands", "job.config", "job.errors", "job.log", "job.store", "job.units"},
     "job": {"job.report"},
 }

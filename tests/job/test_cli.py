@@ -150,7 +150,7 @@ def test_a_bucket_is_written_as_a_folder_is(cloud: Cloud, tmp_path: Path) -> Non
         (["run"], ["--from TIME", "--output PLACE", "[zscore,ewma,seasonal]", "--fresh", "Exit status: 0 done;"]),
         (["plan"], ["Reads no points and writes nothing.", "--step DURATION"]),
         (["check"], ["which role is missing", "--project P[,P…]"]),
-        (["report"], ["--since TIME", "--until TIME", "--format [table|json|csv]"]),
+        (["report"], ["--since TIME", "--until TIME", "--format [table|json|csv|html|md]"]),
         (["detectors"], ["Usage: netanomaly detectors"]),
         (["metrics"], ["Usage: netanomaly metrics"]),
     ],
@@ -196,7 +196,7 @@ def test_check_tries_the_source_and_the_store(tmp_path: Path) -> None:
 
 def test_report_reads_back_in_three_forms(tmp_path: Path) -> None:
     keep(tmp_path / "netanomaly-out", anomaly(1), anomaly(2))
-    seen = netanomaly("report", cwd=tmp_path)
+    seen = netanomaly("report", "--what", "anomalies", cwd=tmp_path)
     assert (seen.returncode, len(seen.stdout.splitlines())) == (0, 3)
     found = netanomaly("report", "--format", "json", "--since", "2026-11-22", "--until", "2026-11-23", cwd=tmp_path)
     assert [a["id"] for a in json.loads(found.stdout)] == [anomaly(1).id, anomaly(2).id]
@@ -205,7 +205,7 @@ def test_report_reads_back_in_three_forms(tmp_path: Path) -> None:
     assert len(rows) == 3
     none = netanomaly("report", "--since", "2026-11-23", "--format", "json", cwd=tmp_path)
     assert (none.returncode, none.stdout) == (0, "[]\n")
-    assert netanomaly("report", "--output", "nowhere", cwd=tmp_path).stdout == "no anomalies\n"
+    assert netanomaly("report", "--output", "nowhere", cwd=tmp_path).stdout == "no incidents\n"
     assert not (tmp_path / "nowhere").exists()
 
 

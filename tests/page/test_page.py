@@ -91,8 +91,8 @@ def test_muted_incidents_are_shown_as_muted_and_not_counted() -> None:
 
 
 def test_what_the_limit_held_back_is_counted() -> None:
-    assert "7 of these were held back" in Page(render(findings(many(10)), DAY, NEXT, most=3)).text
-    assert "held back by" not in Page(render(findings(many(3)), DAY, NEXT, most=3)).text
+    assert "7 of these were held back" in Page(render(findings(many(10)), DAY, NEXT, held=7)).text
+    assert "held back by the limit" not in Page(render(findings(many(3)), DAY, NEXT)).text
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -1,0 +1,145 @@
+"""Incidents as a terminal, a program or a ticket wants them: a table, JSON, CSV or Markdown."""
+
+import csv
+import fnmatch
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from job.anomaly import BANDS, Anomaly, band
+from job.incident import Incident
+from job.kinship import thing
+from job.report import STYLES, cell
+from job.units import clean, lasting, quantity
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+TICKET = 200
+"""So many incidents a Markdown list has at most."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which incidents or anomalies are wanted: those of at least a severity, of a resource, of a nature."""
+
+    severity: int = 0
+    resource: str = ""
+    nature: str = ""
+
+    def incidents(self, every: Iterable[Incident]) -> tuple[Incident, ...]:
+        """The incidents that are wanted."""
+        return tuple(
+            i
+            for i in every
+            if i.severity >= self.severity
+            and (not self.nature or i.nature == self.nature)
+            and self._named([i.where, *i.resource.labels.values(), *(top.where for top in i.top)])
+        )
+
+    def anomalies(self, every: Iterable[Anomaly]) -> tuple[Anomaly, ...]:
+        """The anomalies that are wanted."""
+        return tuple(
+            a
+            for a in every
+            if a.severity >= self.severity
+            and self._named([thing(a).name, *a.resource.labels.values(), *a.labels.values()])
+        )
+
+    def _named(self, names: Iterable[str]) -> bool:
+        """Whether one of the names is, or with a pattern fits, or otherwise holds the resource that is wanted."""
+        wanted = self.resource.lower()
+        pattern = wanted if re.search(r"[*?\[]", wanted) else f"*{wanted}*"
+        return any(fnmatch.fnmatchcase(name.lower(), pattern) for name in names)
+
+
+def severity(words: str) -> int:
+    """A severity as people give it: a number, or the name of a band.
+
+    >>> severity("high"), severity("63")
+    (70, 63)
+
+    Raises:
+        ValueError: it is neither.
+    """
+    bands = {name: least for least, name in BANDS}
+    if words in bands:
+        return bands[words]
+    if words.isascii() and words.isdigit() and int(words) <= 100:
+        return int(words)
+    raise ValueError(f"{words!r} is no severity: write 0 to 100, or one of {', '.join(bands)}")
+
+
+def as_json(incidents: Iterable[Incident]) -> str:
+    """One JSON array of the records."""
+    return json.dumps([json.loads(i.line()) for i in incidents], ensure_ascii=False, indent=1) + "\n"
+
+
+def as_csv(incidents: Iterable[Incident]) -> str:
+    """The records as CSV with a header; nested fields are JSON. No cell can be taken for a formula."""
+    names = [f.alias or name for name, f in Incident.model_fields.items()]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, names, lineterminator="\n")
+    writer.writeheader()
+    for incident in incidents:
+        writer.writerow({name: cell(value) for name, value in json.loads(incident.line()).items()})
+    return out.getvalue()
+
+
+def as_markdown(incidents: Iterable[Incident]) -> str:
+    """The incidents as a list for a ticket or a chat, the worst first."""
+    every = list(incidents)
+    return "".join(_item(i) for i in every[:TICKET]) + (
+        f"\n… and {len(every) - TICKET} more\n" if len(every) > TICKET else "" if every else "No incidents.\n"
+    )
+
+
+def _item(incident: Incident) -> str:
+    muted = f" (muted: {_plain(incident.muted)})" if incident.muted else ""
+    link = f" [Metrics Explorer]({incident.link})" if incident.link else ""
+    head = f"- **{incident.severity} {band(incident.severity)}**{muted} `{incident.id}` {incident.state}"
+    return f"{head}: {_plain(incident.sentence)}{link}\n"
+
+
+def _plain(words: str) -> str:
+    """Words that Markdown and HTML leave as they are."""
+    shown = clean(words, 3000).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_{}\[\]#!|~>@])", r"\\\1", shown)
+
+
+def table(incidents: Iterable[Incident], most: int = 0) -> "Table":
+    """The incidents as a table for a terminal; at most so many where `most` is given."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("severity", "since (UTC)", "lasted", "nature"):
+        shown.add_column(name, no_wrap=True)
+    for name in ("where", "what"):
+        shown.add_column(name, overflow="fold")
+    for incident in list(incidents)[: most or None]:
+        style = "dim" if incident.muted else STYLES[band(incident.severity)]
+        severity = Text(f"{incident.severity} {'muted' if incident.muted else band(incident.severity)}", style=style)
+        shown.add_row(severity, *(Text(word) for word in _words(incident)))
+    return shown
+
+
+def _words(incident: Incident) -> Iterator[str]:
+    yield f"{incident.start:%m-%d %H:%M}"
+    yield lasting(timedelta(seconds=incident.duration)) + ("" if incident.state == "closed" else " so far")
+    yield clean(incident.nature, 40)
+    of = "" if incident.tested is None else f", {incident.resources} of {incident.tested}"
+    yield clean(incident.where, 60) + of
+    total = incident.excess_bytes, "By"
+    if not incident.excess_bytes:
+        total = incident.excess_packets, "packets"
+    value, unit = total
+    yield (clean(incident.top[0].sentence, 90) if not value else f"{quantity(abs(value), unit)} {_more(value)}")
+
+
+def _more(value: float) -> str:
+    return "more than expected" if value > 0 else "less than expected"

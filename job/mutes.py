@@ -1,0 +1,203 @@
+"""Mutes, maintenance windows and holidays: what is shown as muted instead of being told."""
+
+import fnmatch
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from job.errors import ConfigError
+from job.incident import Incident
+from job.policy import Positive
+from job.store import read_text
+from job.units import parse_time
+
+DAY = timedelta(days=1)
+
+Span = tuple[datetime, datetime]
+
+
+def _moment(given: Any) -> datetime:
+    return parse_time(str(given))
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+
+
+class _Scope(BaseModel):
+    """Why, and of which incidents: patterns such as `web-*`; what is not given fits everything."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: str = Field(min_length=1, max_length=500, description="Why; shown with everything that it mutes.")
+    resource: str = Field(
+        "*", description="Pattern of the resource: its name, its group, or one of its labels' values."
+    )
+    metric: str = Field("*", description="Pattern of the metric type that all its top series fit.")
+    nature: str = Field("*", description="Pattern of the incident's nature.")
+
+    def fits(self, incident: Incident) -> bool:
+        """Whether an incident is one that this is about."""
+        names = [incident.where, re.split(r" \(|: ", incident.where)[0], *incident.resource.labels.values()]
+        return (
+            any(fnmatch.fnmatchcase(name, self.resource) for name in names)
+            and all(fnmatch.fnmatchcase(top.metric, self.metric) for top in incident.top)
+            and fnmatch.fnmatchcase(incident.nature, self.nature)
+        )
+
+
+class Mute(_Scope):
+    """A time that somebody muted; it ends."""
+
+    from_: Moment | None = Field(None, alias="from", description="Since when; default: always.")
+    until: Moment = Field(description="Until when: a mute expires.")
+
+    def spans(self, start: datetime, _end: datetime) -> Iterator[Span]:
+        """The muted time."""
+        yield self.from_ or start, self.until
+
+
+class _Local(_Scope):
+    zone: str = Field("UTC", description="IANA time zone of its times, such as Europe/Berlin.")
+
+    @field_validator("zone")
+    @classmethod
+    def _known(cls, given: str) -> str:
+        try:
+            ZoneInfo(given)
+        except (ValueError, OSError, KeyError):  # the last where there is no such zone
+            raise ValueError(f"{given!r} is no IANA time zone; write one such as Europe/Berlin") from None
+        return given
+
+    def utc(self, local: datetime) -> datetime:
+        """A wall-clock time of the zone; one that daylight saving leaves out is an hour later."""
+        return local.replace(tzinfo=ZoneInfo(self.zone)).astimezone(ZoneInfo("UTC"))
+
+
+class Window(_Local):
+    """A time that comes again, such as a weekly maintenance."""
+
+    rrule: str = Field(description="When it begins again: a rule of RFC 5545, such as FREQ=WEEKLY;BYDAY=SU.")
+    start: datetime = Field(description="Its first beginning, on the clock of its zone.")
+    duration: Positive = Field(description="How long it lasts.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.start.tzinfo is not None:
+            raise ValueError(f"start = {self.start} has a zone of its own; write wall-clock time, and the zone as zone")
+        if not datetime(1980, 1, 1) <= self.start < datetime(3000, 1, 1):  # noqa: DTZ001 - wall-clock time
+            raise ValueError(f"start = {self.start} lies outside the years 1980 to 2999")
+        frequency = dict(part.partition("=")[::2] for part in self.rrule.upper().split(";")).get("FREQ", "")
+        if frequency not in {"YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY"}:
+            raise ValueError(f"rrule = {self.rrule!r} needs FREQ=YEARLY, MONTHLY, WEEKLY, DAILY or HOURLY")
+        self._rule()
+        return self
+
+    def _rule(self) -> Any:
+        from dateutil.rrule import rrulestr
+
+        if "\n" in self.rrule or ":" in self.rrule:
+            raise ValueError(f"rrule = {self.rrule!r} is more than one rule; write FREQ=…;BYDAY=… alone")
+        try:
+            return rrulestr(self.rrule, dtstart=self.start)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"rrule = {self.rrule!r} is no rule of RFC 5545: {error}") from None
+
+    def spans(self, start: datetime, end: datetime) -> Iterator[Span]:
+        """Its occurrences that touch `[start, end)`."""
+        zone = ZoneInfo(self.zone)
+        low = start.astimezone(zone).replace(tzinfo=None) - self.duration - DAY
+        high = end.astimezone(zone).replace(tzinfo=None) + DAY
+        for local in self._rule().between(low, high, inc=True):
+            begins = self.utc(local)
+            yield begins, begins + self.duration
+
+
+class Holidays(_Local):
+    """The public holidays of a country, whole days of its zone."""
+
+    country: str = Field(description="ISO 3166 code of the country, such as DE.")
+    subdivision: str | None = Field(None, description="Code of the state or province, such as BY.")
+
+    @model_validator(mode="after")
+    def _known_country(self) -> Self:
+        self._days((2026,))
+        return self
+
+    def _days(self, years: Iterable[int]) -> Iterable[date]:
+        import holidays
+
+        try:
+            return sorted(holidays.country_holidays(self.country, subdiv=self.subdivision, years=years))
+        except NotImplementedError as error:
+            raise ValueError(f"no holidays are known of {self.country!r}, {self.subdivision!r}: {error}") from None
+
+    def spans(self, start: datetime, end: datetime) -> Iterator[Span]:
+        """The holidays that touch `[start, end)`."""
+        for day in self._days(range((start - DAY).year, (end + DAY).year + 1)):
+            midnight = datetime.combine(day, datetime.min.time())
+            yield self.utc(midnight), self.utc(midnight + DAY)
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mute: tuple[Mute, ...] = ()
+    window: tuple[Window, ...] = ()
+    holidays: tuple[Holidays, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mutes:
+    """Everything that mutes."""
+
+    every: Sequence[Mute | Window | Holidays] = ()
+
+    def reason(self, incident: Incident) -> str | None:
+        """Why an incident is muted: because all of its time lies within one muted time that fits it."""
+        for one in self.every:
+            if one.fits(incident):
+                for start, end in one.spans(incident.start, incident.end):
+                    if start <= incident.start and incident.end <= end:
+                        return one.reason
+        return None
+
+    def over(self, incidents: Iterable[Incident]) -> tuple[Incident, ...]:
+        """The incidents, the muted ones marked."""
+        return tuple(i.model_copy(update={"muted": self.reason(i)}) for i in incidents)
+
+
+def parse(text: str, place: str) -> Mutes:
+    """The mutes of a TOML file: [[mute]], [[window]] and [[holidays]] tables.
+
+    Raises:
+        ConfigError: one line for each thing that is wrong.
+    """
+    try:
+        file = _File.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{place} is not TOML: {error}") from None
+    except ValidationError as error:
+        raise ConfigError("\n".join(_complaint(place, fault) for fault in error.errors(include_url=False))) from None
+    return Mutes((*file.mute, *file.window, *file.holidays))
+
+
+def open_mutes(place: str) -> Mutes:
+    """The mutes of a file, local or gs://BUCKET/OBJECT; none where no file is named.
+
+    Raises:
+        ConfigError: there is no such file, or something in it is wrong.
+    """
+    return parse(read_text(place), place) if place else Mutes()
+
+
+def _complaint(place: str, fault: Any) -> str:
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "missing":
+        return f"{place}: {where} is missing; write it" + (", since a mute must end" if where.endswith("until") else "")
+    return f"{place}: {where}: {fault['msg'].removeprefix('Value error, ')}"

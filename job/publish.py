@@ -1,0 +1,207 @@
+"""What the last task out does: say which incidents opened and closed, and render the pages of the days of the run."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Literal
+
+from job.errors import Conflict, Failed, NetanomalyError
+from job.found import LEDGER, Found, entries, find
+from job.incident import Incident, rank
+from job.log import Log
+from job.mutes import Mutes
+from job.page import Skipped, render
+from job.store import Object, Store, put_over
+
+DAY = timedelta(days=1)
+
+LATEST = "reports/latest.json"
+
+LOUD = 70
+"""Incidents from this severity up are warnings in the log."""
+
+Change = tuple[Literal["opened", "closed", "amended"], Incident]
+
+
+@dataclass(frozen=True)
+class Telling:
+    """How the findings of a run are told: what is muted, and how many incidents of a day may be announced (0: all).
+
+    `writer` tells one task from another, so that of two that write the same only one has written it.
+    """
+
+    store: Store
+    log: Log
+    mutes: Mutes
+    most: int = 0
+    backfill: bool = False
+    writer: str = ""
+
+
+def records(store: Store, execution: str, now: datetime) -> list[dict[str, Any]]:
+    """The records of all tasks of an execution, which may have begun round midnight.
+
+    Raises:
+        Failed: a record cannot be read.
+    """
+    found = []
+    for day in (now - DAY, now, now + DAY):
+        for name in store.names(f"runs/date={day:%Y-%m-%d}/{execution}/"):
+            there = store.get(name)
+            try:
+                found.append(json.loads(there.data) if there else {})
+            except ValueError as error:
+                raise Failed(f"{name} is no record of a run: {error}") from None
+    return found
+
+
+def publish(telling: Telling, execution: str, tasks: int, now: datetime) -> bool:
+    """Tell and render what an execution found, if all of its tasks are through; whether it was so.
+
+    Two tasks that both see all records tell every incident once and write the same pages.
+
+    Raises:
+        NotAllowed: a permission is missing.
+        Failed: the store did not answer.
+    """
+    told = [r for r in records(telling.store, execution, now) if r.get("status") in {"done", "failed"}]
+    if len(told) < tasks:
+        return False
+    slices = [piece for record in told for piece in record["slices"]]
+    days = sorted({date.fromisoformat(piece["day"]) for piece in slices if piece["status"] != "waiting"})
+    for day in days:
+        here = [piece for piece in slices if piece["day"] == str(day)]
+        if all(p["status"] == "complete" for p in here) and telling.store.head(page_name(day)):
+            continue
+        skipped = [Skipped(p["slice"], p["error"] or "") for p in here if p["status"] == "failed"]
+        one_day(telling, day, sorted(skipped, key=lambda s: s.what))
+    return True
+
+
+def page_name(day: date) -> str:
+    """Where the page of a day is."""
+    return f"reports/{day}.html"
+
+
+def one_day(telling: Telling, day: date, skipped: Sequence[Skipped] = ()) -> None:
+    """Tell what is new of a day, and render its page."""
+    start = datetime.combine(day, time(), UTC)
+    found = find(telling.store, start, start + DAY)
+    incidents = tuple(sorted(telling.mutes.over(found.incidents), key=rank))
+    incidents = tell(telling, replace(found, incidents=incidents), day)
+    held = sum(1 for i in incidents if not i.told and not i.muted)
+    page = render(replace(found, incidents=incidents), start, start + DAY, skipped, held)
+    put_over(telling.store, page_name(day), page.encode())
+    _point(telling.store, day, found, incidents)
+
+
+def tell(telling: Telling, found: Found, day: date) -> tuple[Incident, ...]:
+    """Bring the ledger up to date, and log what that changed; the incidents, as they are published now."""
+    loud = [i.id for i in found.incidents if not i.muted]
+    allowed = set(loud[: telling.most] if telling.most else loud)
+    now = {i.id: i.model_copy(update={"told": i.told or i.id in allowed}) for i in found.incidents}
+    for begun in sorted({day, *(i.start.date() for i in now.values())}):
+        mine = [i for i in now.values() if i.start.date() == begun]
+        changes = _written(telling, f"{LEDGER}date={begun}/incidents.jsonl", mine, sweep=begun == day)
+        for change in changes:
+            _say(telling, change)
+    held = sum(1 for i in now.values() if not i.told and not i.muted)
+    if held:
+        telling.log("WARNING", "incidents.held", f"{held} incidents of {day} held back by the limit", held=held)
+    return tuple(sorted(now.values(), key=rank))
+
+
+def _written(telling: Telling, name: str, mine: Sequence[Incident], *, sweep: bool) -> list[Change]:
+    """Write a day's published incidents, and return what changed by that; nothing is written when nothing did."""
+    for _ in range(5):
+        there = telling.store.get(name)
+        known = {i.id: i for i in entries(name, there.data if there else b"", [])}
+        after = {**known, **{i.id: i for i in mine}}
+        if sweep:  # what later points took back is over
+            gone = [i for i in known.values() if i.state != "closed" and i.id not in {m.id for m in mine}]
+            after |= {i.id: i.model_copy(update={"state": "closed"}) for i in gone}
+        try:
+            _put(telling, name, after.values(), there)
+        except Conflict:
+            continue
+        return list(_changes(known, after))
+    raise Conflict(f"{name} was changed by others five times while it was written; try again")
+
+
+def _put(telling: Telling, name: str, incidents: Iterable[Incident], there: Object | None) -> None:
+    data = "".join(i.line() + "\n" for i in sorted(incidents, key=lambda i: (i.start, i.id))).encode()
+    if data != (there.data if there else b""):
+        telling.store.put(name, data, meta={"writer": telling.writer}, replaces=there.head if there else None)
+
+
+def _changes(before: dict[str, Incident], after: dict[str, Incident]) -> Iterator[Change]:
+    """What is to be said: each incident's opening, each worsening and its closing, once."""
+    for key, incident in sorted(after.items(), key=lambda item: rank(item[1])):
+        if not incident.told:
+            continue
+        was = before.get(key)
+        if not was or not was.told:
+            yield "opened", incident
+        elif len(incident.amendments) > len(was.amendments):
+            yield "amended", incident
+        if incident.state == "closed" and not (was and was.told and was.state == "closed"):
+            yield "closed", incident
+
+
+def _say(telling: Telling, change: Change) -> None:
+    what, incident = change
+    loud = incident.severity >= LOUD and not telling.backfill and what != "closed"
+    telling.log(
+        "WARNING" if loud else "INFO",
+        f"incident.{what}",
+        incident.sentence,
+        id=incident.id,
+        incident_severity=incident.severity,
+        nature=incident.nature,
+        where=incident.where,
+        start=incident.model_dump(mode="json")["start"],
+        backfill=telling.backfill,
+    )
+
+
+def _point(store: Store, day: date, found: Found, incidents: Sequence[Incident]) -> None:
+    """Let reports/latest.json point to the newest day."""
+    loud = [i for i in incidents if not i.muted]
+    pointer = {
+        "schema": 1,
+        "day": str(day),
+        "page": page_name(day),
+        "until": max((one.model_dump(mode="json")["until"] for one in found.looked), default=None),
+        "incidents": len(loud),
+        "open": sum(1 for i in loud if i.state != "closed"),
+        "muted": len(incidents) - len(loud),
+        "worst": max((i.severity for i in loud), default=None),
+    }
+    data = (json.dumps(pointer) + "\n").encode()
+    for _ in range(5):
+        there = store.get(LATEST)
+        if there and _day(there.data) > str(day):
+            return
+        try:
+            store.put(LATEST, data, replaces=there.head if there else None)
+        except Conflict:
+            continue
+        return
+
+
+def _day(data: bytes) -> str:
+    try:
+        return str(json.loads(data)["day"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def attempt(telling: Telling, execution: str, tasks: int, now: datetime) -> int:
+    """`publish`; a failure is logged, and the exit status says so."""
+    try:
+        publish(telling, execution, tasks, now)
+    except NetanomalyError as error:
+        telling.log("ERROR", "report.failed", f"the anomalies are written, but not their report: {error}")
+        return error.exit_status
+    return 0

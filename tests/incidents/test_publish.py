@@ -1,0 +1,182 @@
+import io
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from job.anomaly import Anomaly, lines
+from job.found import find
+from job.log import json_lines
+from job.mutes import Mutes, parse
+from job.publish import Telling, attempt, one_day, publish
+from job.store import put_over
+from job.store.folder import Folder
+from tests.incidents.events import MINUTE, event
+from tests.job.work import NIGHT as PRESENT
+from tests.job.work import Meddling, backfill, bench, tree
+from tests.page.findings import DAY, NEXT
+
+
+class Teller:
+    """A store with anomalies that are told again and again."""
+
+    def __init__(self, place: Path, **given: Any) -> None:
+        self.store = Folder(place)
+        self.logged = io.StringIO()
+        self.telling = Telling(self.store, json_lines(self.logged), **({"mutes": Mutes()} | given))
+
+    def write(self, *anomalies: Anomaly, day: datetime = DAY) -> None:
+        put_over(self.store, f"anomalies/date={day:%Y-%m-%d}/metric=x/p.part-00.jsonl", lines(anomalies))
+
+    def tell(self, day: datetime = DAY) -> list[tuple[str, str]]:
+        """Publish a day; what was said by that, with its severity in the log."""
+        self.logged.truncate(0)
+        self.logged.seek(0)
+        one_day(self.telling, day.date())
+        said = [json.loads(line) for line in self.logged.getvalue().splitlines()]
+        return [(line["event"].removeprefix("incident."), line["severity"]) for line in said]
+
+
+ON = event("in bytes", 5000, 1000, ongoing=True, severity=75)
+OVER = event("in bytes", 5000, 1000, minutes=50, severity=75)
+
+
+def test_an_incident_is_opened_and_closed_once_however_often_it_is_told(tmp_path: Path) -> None:
+    teller = Teller(tmp_path)
+    teller.write(ON)
+    assert [teller.tell() for _ in range(3)] == [[("opened", "WARNING")], [], []]
+    teller.write(OVER)
+    assert [teller.tell() for _ in range(3)] == [[("closed", "INFO")], [], []]
+
+
+def test_what_is_over_when_it_is_first_seen_is_opened_and_closed(tmp_path: Path) -> None:
+    teller = Teller(tmp_path)
+    teller.write(OVER)
+    assert teller.tell() == [("opened", "WARNING"), ("closed", "INFO")]
+
+
+def test_what_goes_on_over_midnight_is_told_once(tmp_path: Path) -> None:
+    teller = Teller(tmp_path)
+    evening = event("in bytes", 5000, 1000, start=NEXT - 40 * MINUTE, minutes=40, ongoing=True)
+    teller.write(evening)
+    assert [event for event, _ in teller.tell()] == ["opened"]
+    teller.write(event("in bytes", 5000, 1000, start=NEXT, continued=True, ongoing=True), day=NEXT)
+    assert teller.tell(DAY) + teller.tell(NEXT) == []
+    teller.write(event("in bytes", 5000, 1000, start=NEXT, minutes=55, continued=True), day=NEXT)
+    assert [event for event, _ in teller.tell(DAY) + teller.tell(NEXT)] == ["closed"]
+    assert teller.tell(DAY) + teller.tell(NEXT) == []
+
+
+def test_what_later_points_take_back_is_closed(tmp_path: Path) -> None:
+    teller = Teller(tmp_path)
+    teller.write(ON)
+    teller.tell()
+    teller.write()
+    assert [teller.tell() for _ in range(2)] == [[("closed", "INFO")], []]
+
+
+def test_a_worsening_is_an_amendment(tmp_path: Path) -> None:
+    teller = Teller(tmp_path)
+    teller.write(ON)
+    teller.tell()
+    teller.write(ON.model_copy(update={"severity": 95}))
+    assert [teller.tell() for _ in range(2)] == [[("amended", "WARNING")], []]
+    teller.write(ON.model_copy(update={"severity": 60}))
+    assert teller.tell() == []
+    (incident,) = find(teller.store, DAY, NEXT).incidents
+    assert incident.severity == 95
+    assert incident.amendments == ("75 became 95 at 2026-11-22T03:40:00Z",)
+
+
+def test_muted_incidents_are_not_announced_until_the_mute_ends(tmp_path: Path) -> None:
+    mutes = parse('[[mute]]\nreason = "known"\nuntil = 2026-11-22T03:45:00Z', "m")
+    teller = Teller(tmp_path, mutes=mutes)
+    teller.write(ON)
+    assert teller.tell() == []
+    assert "muted: known" in teller.store.get("reports/2026-11-22.html").data.decode()  # type: ignore[union-attr]  # it is there
+    teller.write(OVER.model_copy(update={"ongoing": True}))
+    assert teller.tell() == [("opened", "WARNING")]
+
+
+def test_the_limit_holds_back_the_mildest_and_says_so(tmp_path: Path) -> None:
+    teller = Teller(tmp_path, most=1)
+    worst = event("in bytes", 9000, 1000, "db-1", zone="us-east1-b", severity=90, start=DAY)
+    teller.write(ON, worst)
+    said = teller.tell()
+    assert [event for event, _ in said] == ["opened", "closed", "incidents.held"]
+    assert "1 of these were held back" in teller.store.get("reports/2026-11-22.html").data.decode()  # type: ignore[union-attr]  # it is there
+
+
+def test_a_backfill_wakes_nobody(tmp_path: Path) -> None:
+    teller = Teller(tmp_path, backfill=True)
+    teller.write(ON)
+    assert teller.tell() == [("opened", "INFO")]
+
+
+def test_two_that_tell_at_once_tell_once(tmp_path: Path) -> None:
+    teller, other = Teller(tmp_path, writer="one"), Teller(tmp_path, writer="other")
+    teller.write(ON)
+    rest = [other.tell]
+    between = Meddling(teller.store, lambda _: rest.pop()() if rest else None)
+    teller.telling = replace(teller.telling, store=between)
+    assert teller.tell() == []
+    assert '"incident.opened"' in other.logged.getvalue()
+
+
+def test_the_pointer_never_goes_back(tmp_path: Path) -> None:
+    teller = Teller(tmp_path)
+    teller.tell(NEXT)
+    teller.tell(DAY)
+    pointer = json.loads((tmp_path / "reports/latest.json").read_text())
+    assert (pointer["day"], pointer["page"]) == ("2026-11-23", "reports/2026-11-23.html")
+
+
+def test_the_last_task_out_renders_and_tasks_make_the_same_pages(tmp_path: Path) -> None:
+    one, three = backfill(tmp_path / "one"), backfill(tmp_path / "three")
+    logs = json_lines(io.StringIO())
+    one.run()
+    assert publish(Telling(one.job.store, logs, Mutes()), "e1", 1, PRESENT)
+    done = []
+    for index in (2, 0, 1):
+        three.run(index, 3)
+        done.append(publish(Telling(three.job.store, logs, Mutes()), "e1", 3, PRESENT))
+    assert done == [False, False, True]
+    for prefix in ("reports/", "incidents/"):
+        assert tree(tmp_path / "one", prefix) == tree(tmp_path / "three", prefix)
+    assert sorted(tree(tmp_path / "one", "reports/")) == [
+        "reports/2026-11-20.html",
+        "reports/2026-11-21.html",
+        "reports/latest.json",
+    ]
+
+
+def test_a_slice_that_failed_is_named_on_the_page(tmp_path: Path) -> None:
+    job = bench(tmp_path, hours=1)
+    job.run()
+    name = next(iter(tree(tmp_path, "runs/")))
+    record = json.loads((tmp_path / name).read_text())
+    record["slices"][0] |= {"status": "failed", "error": "quota <exceeded>"}
+    put_over(job.job.store, name, json.dumps(record).encode())
+    publish(Telling(job.job.store, json_lines(io.StringIO()), Mutes()), "e1", 1, PRESENT)
+    assert "quota &lt;exceeded&gt;" in (tmp_path / "reports/2026-11-21.html").read_text()
+
+
+def test_a_report_that_fails_is_an_error_and_no_crash(tmp_path: Path) -> None:
+    bench(tmp_path, hours=1).run()
+    (tmp_path / "reports").write_text("in the way")
+    logged = io.StringIO()
+    status = attempt(Telling(Folder(tmp_path), json_lines(logged), Mutes()), "e1", 1, PRESENT)
+    assert status != 0
+    assert "report.failed" in logged.getvalue()
+
+
+@pytest.mark.parametrize("day", [DAY, NEXT])
+def test_an_incident_is_the_same_from_each_of_its_days(tmp_path: Path, day: datetime) -> None:
+    teller = Teller(tmp_path)
+    teller.write(event("in bytes", 5000, 1000, start=NEXT - 40 * MINUTE, minutes=40, ongoing=True))
+    teller.write(event("in bytes", 5000, 1000, start=NEXT, continued=True), day=NEXT)
+    (incident,) = find(teller.store, day, day + timedelta(days=1)).incidents
+    assert (incident.start, incident.end) == (NEXT - 40 * MINUTE, NEXT + 30 * MINUTE)
