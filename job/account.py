@@ -93,7 +93,11 @@ def _span(incident: "Incident") -> str:
 def _judged(worst: Anomaly) -> str:
     """The slot of the season and the history that it was judged on, and the votes."""
     history = ", ".join(f"{name} {length}" for name, length in sorted(worst.history.items()))
-    against = f"a usual {worst.peak:%A} {worst.peak:%H:%M} UTC" if "seasonal" in worst.history else "the time before"
+    against = "the time before"
+    if "seasonal" in worst.history:
+        against = f"a usual {worst.peak:%A} {worst.peak:%H:%M} UTC"
+    elif "adaptive" in worst.history:
+        against = f"the hours before and a usual {worst.peak:%H:%M} UTC"
     if worst.kind in {"zero", "absent"}:
         return f"Compared with {against} and the day before; history: {history or 'the day before'}."
     said = ", ".join(f"{name} {_score(score)}" for name, score in sorted(worst.votes.items()))
