@@ -80,6 +80,7 @@ _META = {
     "input": "PLACE",
     "output": "PLACE",
     "cache": "[on|off|PLACE]",
+    "detection": "[adaptive|textbook]",
     "detectors": "NAME[,NAME…]",
     "parts": "N",
     "calls": "N",
@@ -97,15 +98,9 @@ def _help(name: str) -> str:
     from detectors.duration import text
 
     field = Settings.model_fields[name]
-    default = field.default
-    shown = (
-        text(default)
-        if isinstance(default, timedelta)
-        else ",".join(default)
-        if isinstance(default, tuple)
-        else default
-    )
-    return f"{field.description}" + (f" [{shown}]" if shown not in {None, "", False} else "")
+    shown = text(field.default) if isinstance(field.default, timedelta) else field.default
+    plain = isinstance(shown, str | int | float) and shown not in {"", False}
+    return f"{field.description}" + (f" [{shown}]" if plain else "")
 
 
 FORMATS = ("table", "json", "csv", "html", "md")

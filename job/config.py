@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
@@ -112,11 +113,18 @@ class Settings(_Table):
     input: str = Field("", description="Folder, file or gs://BUCKET/PREFIX that the files source reads.")
     output: str = Field("netanomaly-out", description="Folder or gs://BUCKET/PREFIX for what is found.")
     cache: str = Field(
-        "on",
+        "off",
         min_length=1,
         description="Where history of Cloud Monitoring is kept: on (in the output), off, a folder or gs://BUCKET/PREFIX.",
     )
-    detectors: Words = Field(("zscore", "ewma", "seasonal"), min_length=1, description="Detectors that vote.")
+    detection: Literal["adaptive", "textbook"] = Field(
+        "adaptive", description="Which set of detectors and policy is the ground for the other settings."
+    )
+    detectors: Words = Field(
+        ("zscore", "ewma", "seasonal"),
+        min_length=1,
+        description="Detectors that vote; default: those of the detection.",
+    )
     parts: int = Field(1, ge=1, le=36, description="Into how many objects a metric's series are split, for tasks.")
     calls: int = Field(8, ge=1, le=64, description="Most calls to Cloud Monitoring in flight at once.")
     retry_for: Positive = Field(timedelta(minutes=3), description="How long a failing call is tried again.")
@@ -155,16 +163,18 @@ class Settings(_Table):
         if self.query and self.source != "monitoring":
             yield f"[[query]] tables are read only by source = monitoring, not by {self.source}"
         for odd in sorted(self.detector.keys() - set(self.detectors)):
-            yield f"[detector.{odd}] has settings, but detectors = {', '.join(self.detectors)} lacks it"
+            chosen = ", ".join(self.detectors)
+            yield f'[detector.{odd}] has settings, but detectors = {chosen} lacks it; add it, or detection = "textbook"'
 
     def policy_of(self, *names: str) -> Policy:
         """The policy of the metric that goes by these names: [policy], then each fitting [[rule]] over it."""
         policy = self.policy
         for rule in self.rule:
             if any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in rule.metrics):
-                policy = policy.model_copy(
-                    update={key: getattr(rule.policy, key) for key in rule.policy.model_fields_set}
-                )
+                differing = {key: getattr(rule.policy, key) for key in rule.policy.model_fields_set}
+                if "threshold" in differing:
+                    differing.setdefault("false_alarms", None)
+                policy = policy.model_copy(update=differing)
         return policy
 
 
@@ -189,12 +199,33 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], read: Callable[[s
     place = flag.values.get("config") or env.values.get("config")
     file = Given(_toml(str(place), read) if place else {}, lambda key: f"{key} in {place}")
     merged: dict[str, Any] = {}
-    for given in (file, env, flag):
+    for given in (named(file, env, flag), file, env, flag):
         _merge(merged, {k: v for k, v in given.values.items() if k != "config"})
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
         raise ConfigError("\n".join(_complaints(error, (flag, env, file)))) from None
+
+
+def named(*places: Given) -> Given:
+    """The detection that is the ground for what these places give, the strongest last.
+
+    Detectors without a detection stand on the textbook's policy, unless the adaptive one is among them; and a threshold
+    goes before the number of false alarms that it would be taken from.
+    """
+    merged: dict[str, Any] = {}
+    for place in places:
+        _merge(merged, place.values)
+    detectors = _words(merged.get("detectors", ("adaptive",)))
+    fitting = "adaptive" if isinstance(detectors, (list, tuple)) and "adaptive" in detectors else "textbook"
+    name = merged.get("detection", fitting)
+    if name not in get_args(Settings.model_fields["detection"].annotation):
+        return Given({}, str)  # the validation says what is wrong
+    values = tomllib.loads((files("job") / "detections" / f"{name}.toml").read_text())
+    policy = merged.get("policy")
+    if isinstance(policy, Mapping) and "threshold" in policy:
+        values["policy"].pop("false_alarms", None)
+    return Given({"detection": name, **values}, lambda key: f"{key} of the {name} detection")
 
 
 def _environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any]]:

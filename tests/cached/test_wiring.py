@@ -99,18 +99,19 @@ def prepared(output: Path, **given: Any) -> Any:
 
 def test_only_monitoring_is_remembered_and_only_if_asked(tmp_path: Path) -> None:
     monitoring = {"source": "monitoring", "project": "p"}
-    kept = prepared(tmp_path / "out", **monitoring)
+    assert not isinstance(prepared(tmp_path / "out", **monitoring), Cached)
+    kept = prepared(tmp_path / "out", **monitoring, cache="on")
     assert isinstance(kept, Cached)
     assert kept.store.url == str(tmp_path / "out")
     assert prepared(tmp_path / "out", **monitoring, cache=str(tmp_path / "c")).store.url == str(tmp_path / "c")
     assert prepared(tmp_path / "out", **monitoring, cache="gs://some-bucket/x").store.url == "gs://some-bucket/x"
     assert not isinstance(prepared(tmp_path / "out", **monitoring, cache="off"), Cached)
-    assert not isinstance(prepared(tmp_path / "out"), Cached)
+    assert not isinstance(prepared(tmp_path / "out", cache="on"), Cached)
     assert not list(tmp_path.iterdir())
 
 
 def test_what_stands_in_for_monitoring_has_a_history_of_its_own(tmp_path: Path) -> None:
-    monitoring = {"source": "monitoring", "project": "p"}
+    monitoring = {"source": "monitoring", "project": "p", "cache": "on"}
     assert prepared(tmp_path, **monitoring).origin == ""
     assert prepared(tmp_path, **monitoring, monitoring_endpoint="127.0.0.1:1").origin == "127.0.0.1:1"
 

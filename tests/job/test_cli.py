@@ -147,7 +147,7 @@ def test_a_bucket_is_written_as_a_folder_is(cloud: Cloud, tmp_path: Path) -> Non
     ("words", "lines"),
     [
         ([], ["run", "report", "plan", "check", "detectors", "metrics", "Exit status: 0 done; 1 something failed"]),
-        (["run"], ["--from TIME", "--output PLACE", "[zscore,ewma,seasonal]", "--fresh", "Exit status: 0 done;"]),
+        (["run"], ["--from TIME", "--output PLACE", "--detection [adaptive|textbook]", "Exit status: 0 done;"]),
         (["plan"], ["Reads no points and writes nothing.", "--step DURATION"]),
         (["check"], ["which role is missing", "--project P[,P…]"]),
         (["report"], ["--since TIME", "--until TIME", "--format [table|json|csv|html|md]"]),

@@ -132,7 +132,7 @@ WRONG = [
         ["rule.0.policy.loud in job.toml", "0.5", "greater than or equal to 1"],
     ),
     ({"toml": '[[query]]\ntype = "a.b/c"'}, ["[[query]]", "monitoring"]),
-    ({"toml": "[detector.ewma2]\nx = 1"}, ["[detector.ewma2]", "zscore, ewma, seasonal"]),
+    ({"toml": "[detector.ewma2]\nx = 1"}, ["[detector.ewma2]", "detectors = adaptive", "textbook"]),
     ({"toml": "policy = 4"}, ["policy in job.toml", "table"]),
     ({"flags": {"hours": "é\n[red]"}}, ["--hours", "é\\n[red]"]),
 ]  # fmt: skip
