@@ -103,10 +103,11 @@ def judge(frame: Frame, scores: Mapping[str, Scores], policy: Policy, subject: S
     side, suppressed = _worth(frame, opinion, policy, grain(subject.unit), first)
     downs = {} if policy.direction == "up" else outages(frame, policy, first)
     certain = _certain(side, opinion.score, policy)
+    apart = max(policy.persistence.periods, frame.periods(policy.merge))
     events: list[_Event] = []
     for row in np.flatnonzero((side[:, first:] != 0).any(axis=1) | np.isin(np.arange(len(side)), list(downs))).tolist():
         silent = sorted(downs.get(row, ()), key=lambda down: down.start)
-        runs, openings = _apart(_runs(side[row], policy), side[row], silent)
+        runs, openings = _apart(_runs(side[row], apart), side[row], silent)
         events.extend(_silence(opinion, row, down, first, openings.get(down), certain[row]) for down in silent)
         for hits in runs:
             if certain[row, hits[hits >= first]].any():
@@ -261,11 +262,11 @@ def _certain(side: NDArray[np.int8], score: NDArray[np.float64], policy: Policy)
     return np.asarray(certain)
 
 
-def _runs(side: NDArray[np.int8], policy: Policy) -> Iterator[NDArray[np.intp]]:
-    """Split a row's hits into events: a new one begins where the side changes or a persistence window has no hit."""
+def _runs(side: NDArray[np.int8], apart: int) -> Iterator[NDArray[np.intp]]:
+    """Split a row's hits into events: a new one begins where the side changes or so many periods have no hit."""
     hits = np.flatnonzero(side)
     if len(hits):
-        breaks = (np.diff(hits) > policy.persistence.periods) | (np.diff(side[hits]) != 0)
+        breaks = (np.diff(hits) > apart) | (np.diff(side[hits]) != 0)
         yield from np.split(hits, np.flatnonzero(breaks) + 1)
 
 

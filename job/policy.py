@@ -95,6 +95,9 @@ class Policy(BaseModel):
     persistence: Persistence = Field(
         Persistence(hits=2, periods=3), description="M/N: M of the last N periods must be hits."
     )
+    merge: Duration = Field(
+        timedelta(minutes=30), description="Hits of one side that are no further apart belong to one event."
+    )
     loud: float = Field(2.0, ge=1, description="A hit this many times over the threshold needs no persistence.")
     votes: Annotated[int | Literal["majority", "all"], BeforeValidator(_votes)] = Field(
         "majority", description="How many of the detectors that have a baseline must agree: a number, majority or all."

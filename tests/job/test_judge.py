@@ -287,8 +287,12 @@ def test_runs_have_a_slow_twin(row: list[int], periods: int) -> None:
             slow[-1].append(j)
         elif s:
             slow.append([j])
-    rule = policy(persistence=Persistence(hits=1, periods=periods))
-    assert [r.tolist() for r in judging._runs(np.array(row, dtype=np.int8), rule)] == slow
+    assert [r.tolist() for r in judging._runs(np.array(row, dtype=np.int8), periods)] == slow
+
+
+def test_hits_that_are_near_each_other_are_one_event() -> None:
+    assert spans([200, 100, 100, 200], merge=3 * HOUR) == [("spike", 0, 4)]
+    assert spans([200, 100, 100, 200], merge=2 * HOUR) == [("spike", 0, 1), ("spike", 3, 4)]
 
 
 VALUES = st.sampled_from([LEVEL, LEVEL, 40.0, 170.0, 0.0, 0.0, np.nan, np.nan])
