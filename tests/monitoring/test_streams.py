@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from job.errors import NotAllowed
 from job.query import ALPHABET, Query
-from job.sources.monitoring.streams import LANES, lanes
+from job.sources.monitoring.streams import MOST, share
 from tests.monitoring.fixtures import DAY, GAUGE, NODE, SENT, minutes, query, source
 from tests.monitoring_server import Fault, Metric, MonitoringServer
 
@@ -21,35 +21,40 @@ ID = "resource.labels.instance_id"
 VALUES = st.text() | st.text(ALPHABET + "\n-Z", max_size=4)
 
 
-def pattern(shares: set[int]) -> str:
-    found = re.search(r'full_match\("(.*)"\)', lanes(query(SENT, split_by=ID), shares).filter, re.DOTALL)
+COUNTS = st.integers(2, MOST)
+
+
+def pattern(wanted: set[int], count: int) -> str:
+    found = re.search(r'full_match\("(.*)"\)', share(query(SENT, split_by=ID), wanted, count).filter, re.DOTALL)
     assert found
     return found[1]
 
 
-@given(VALUES)
-def test_every_value_is_in_exactly_one_share(value: str) -> None:
-    assert [bool(re.fullmatch(pattern({share}), value)) for share in range(LANES)].count(True) == 1
+@given(VALUES, COUNTS)
+def test_every_value_is_in_exactly_one_share(value: str, count: int) -> None:
+    assert [bool(re.fullmatch(pattern({one}, count), value)) for one in range(count)].count(True) == 1
 
 
-@given(VALUES, st.sets(st.integers(0, LANES - 1), min_size=1))
-def test_several_shares_are_what_each_is(value: str, shares: set[int]) -> None:
-    wanted = any(re.fullmatch(pattern({share}), value) for share in shares)
-    assert bool(re.fullmatch(pattern(shares), value)) == wanted
+@given(VALUES, COUNTS, st.sets(st.integers(0, MOST - 1), min_size=1))
+def test_several_shares_are_what_each_is(value: str, count: int, wanted: set[int]) -> None:
+    wanted = {one % count for one in wanted}
+    alone = any(re.fullmatch(pattern({one}, count), value) for one in wanted)
+    assert bool(re.fullmatch(pattern(wanted, count), value)) == alone
 
 
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 8, 10, 16])
 @pytest.mark.parametrize(
     "values", [range(10**6, 10**6 + 1000), [f"web-{n:03}" for n in range(1000)]], ids=["id", "name"]
 )
-def test_numbers_fall_evenly(values: list[object]) -> None:
-    for share in range(LANES):
-        assert sum(bool(re.fullmatch(pattern({share}), str(value))) for value in values) == 100
+def test_numbers_fall_evenly(values: list[object], count: int) -> None:
+    for one in range(count):
+        there = sum(bool(re.fullmatch(pattern({one}, count), str(value))) for value in values)
+        assert 1000 / count - 10 <= there <= 1000 / count + 10
 
 
 def test_a_users_filter_stays_whole() -> None:
-    assert lanes(query(SENT, split_by=ID, filter='a = "1" OR b = "2"'), {3}).filter.startswith(
-        '(a = "1" OR b = "2") AND ('
-    )
+    found = share(query(SENT, split_by=ID, filter='a = "1" OR b = "2"'), {3}, 8).filter
+    assert found.startswith('(a = "1" OR b = "2") AND (')
 
 
 def fill(server: MonitoringServer, metric: Metric, series: int = 23, points: int = 7) -> Query:

@@ -18,7 +18,7 @@ from job.sources.monitoring import grid
 from job.sources.monitoring.client import Incomplete, Line, Patience, connect
 from job.sources.monitoring.decode import Page, Points, decode, keys, page
 from job.sources.monitoring.facts import COARSE, COARSE_AFTER, Facts, descriptor, facts, period
-from job.sources.monitoring.streams import LANES, lanes, splits, together
+from job.sources.monitoring.streams import MOST, share, splits, together
 
 PAGE = 100_000
 """So many points come in one page."""
@@ -246,18 +246,17 @@ class Monitoring:
         def read(shares: Query, begun: tuple[Page, ...] = ()) -> Callable[[Event], grid.Block]:
             return lambda stop: place(self._points(shares, ask(shares), begun, stop))
 
-        rows = self._rows.get(query)
-        if self._calls == 1 or not splits(query) or (rows is not None and rows * width <= PAGE):
+        rows, count = self._rows.get(query), min(self._calls, MOST)
+        if count == 1 or not splits(query) or (rows is not None and rows * width <= PAGE):
             return together([read(query)])
         if rows is not None or width >= LONG:
-            return together([read(lanes(query, {share})) for share in range(LANES)])
+            return together([read(share(query, {one}, count)) for one in range(count)])
         # How many series there are is not known yet: the first share tells whether the others are worth a call each.
-        first = lanes(query, {0})
+        first, others = share(query, {0}, count), [{one} for one in range(1, count)]
         page = self._page(first, ask(first))
-        rest: list[set[int]] = [{share} for share in range(1, LANES)]
-        if not page.token and len(page.spans) * width * LANES <= PAGE:
-            rest = [set(range(1, LANES))]
-        return together([read(first, (page,)), *(read(lanes(query, shares)) for shares in rest)])
+        if not page.token and len(page.spans) * width * count <= PAGE:
+            others = [set(range(1, count))]
+        return together([read(first, (page,)), *(read(share(query, wanted, count)) for wanted in others)])
 
     def _points(self, query: Query, request: Any, begun: tuple[Page, ...], stop: Event) -> Iterator[Points]:
         for found in self._pages(query, request, begun, stop):

@@ -14,8 +14,8 @@ from job.query import ALPHABET, Query, both, quote
 
 T = TypeVar("T")
 
-LANES = 10
-"""So many shares of the series: digits, which most names and numbers end in, fall evenly on them."""
+MOST = 16
+"""Into no more shares than this is a query split."""
 
 
 def splits(query: Query) -> bool:
@@ -23,27 +23,35 @@ def splits(query: Query) -> bool:
     return bool(query.split_by) and (not query.group_by or query.split_by in query.group_by)
 
 
-def lanes(query: Query, shares: Collection[int]) -> Query:
-    """The query for some of the shares `0` to `LANES - 1`; each series is in exactly one."""
-    label = f"{query.split_by} = monitoring.regex.full_match({quote(_pattern(set(shares)))})"
+def share(query: Query, wanted: Collection[int], count: int) -> Query:
+    """The query for some of the shares `0` to `count - 1`; each series is in exactly one."""
+    label = f"{query.split_by} = monitoring.regex.full_match({quote(_pattern(set(wanted), count))})"
     return replace(query, filter=both(query.filter, label))
 
 
-def _pattern(shares: set[int]) -> str:
-    """Matches the values whose last two characters add up to one of these, a missing one counting nothing."""
-    terms = ["" if 0 in shares else None]
-    for before in range(LANES):
-        last = _characters({(share - before) % LANES for share in shares})
-        terms.append(f"(.*{_characters({before})})?{last}" if before == 0 else f".*{_characters({before})}{last}")
-    return f"(?s)({'|'.join(term for term in terms if term is not None)})"
+def _pattern(wanted: set[int], count: int) -> str:
+    """Matches the values whose last two characters, read as a number, leave one of these when divided by `count`.
+
+    A character counts its place in the alphabet, so that numbers fall evenly; a missing or another one counts nothing.
+    """
+    tens = {digit * 10 % count for digit in range(len(ALPHABET))}
+    terms = [""] if 0 in wanted else []
+    for ten in sorted(tens):
+        last = {(one - ten) % count for one in wanted}
+        ending = _characters([digit % count in last for digit in range(len(ALPHABET))])
+        before = _characters([digit * 10 % count == ten for digit in range(len(ALPHABET))])
+        if ending:
+            terms.append(f"(.*{before})?{ending}" if ten == 0 else f".*{before}{ending}")
+    return f"(?s)({'|'.join(terms)})"
 
 
-def _characters(wanted: set[int]) -> str:
-    """The class of characters that count so much: by their place in the alphabet, and nothing outside it."""
-    if 0 in wanted:
-        others = "".join(c for place, c in enumerate(ALPHABET) if place % LANES not in wanted)
+def _characters(chosen: list[bool]) -> str:
+    """The class of the alphabet's characters that are chosen; with its first, also of all that are outside it."""
+    if chosen[0]:
+        others = "".join(c for c, there in zip(ALPHABET, chosen, strict=True) if not there)
         return f"[^{others}]" if others else "."
-    return "[" + "".join(c for place, c in enumerate(ALPHABET) if place % LANES in wanted) + "]"
+    found = "".join(c for c, there in zip(ALPHABET, chosen, strict=True) if there)
+    return f"[{found}]" if found else ""
 
 
 def together(tasks: Sequence[Callable[[Event], T]]) -> list[T]:
