@@ -1,0 +1,197 @@
+"""What is measured, each in a process of its own: `python -m benchmarks.child NAME '{"settings": …}'`.
+
+A measurement is a function of settings that yields once when it begins and once when it ends; what it returns is told
+with the CPU and the time between, and the peak memory of the process.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from benchmarks.server import NOW, STEP
+
+BYTES = "compute.googleapis.com/instance/network/sent_bytes_count"
+LOAD = "custom.googleapis.com/load"
+END = NOW - timedelta(minutes=15)
+Measurement = Callable[..., Iterator[Any]]
+
+
+def measured(name: str, **settings: Any) -> dict[str, Any]:
+    """Run a measurement in a new process; what it told."""
+    words = [sys.executable, "-m", "benchmarks.child", name, json.dumps(settings)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
+    if done.returncode:
+        raise RuntimeError(f"{name} {settings}: {done.stderr[-2000:]}")
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def read(address: str, metric: str, minutes: int, calls: int = 1, *, preset: bool = False) -> Iterator[Any]:
+    """Our source, one query."""
+    from job.query import Query
+    from job.sources.monitoring import Monitoring
+
+    step = timedelta(seconds=STEP)
+    source = Monitoring(("p",), step, now=NOW, endpoint=address, calls=calls)
+    query = source.metrics((metric,))[0] if preset else Query(metric, "p", step)
+    source.describe(query)
+    Monitoring(("p",), step, now=NOW, endpoint=address).read(Query(metric, "p", step), END - step, END)  # imports
+    yield
+    frame = source.read(query, END - timedelta(minutes=minutes), END)
+    yield frame.values.size
+
+
+def as_dataframe(address: str, metric: str, minutes: int) -> Iterator[Any]:
+    """Google's own helper, the same query."""
+    import grpc
+    from google.cloud import monitoring_v3
+    from google.cloud.monitoring_v3.query import Query
+    from google.cloud.monitoring_v3.services.metric_service.transports import MetricServiceGrpcTransport
+
+    channel = grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)])
+    client = monitoring_v3.MetricServiceClient(transport=MetricServiceGrpcTransport(channel=channel))
+
+    def ask(minutes: int) -> Any:
+        helper: Any = Query
+        query = helper(client, "p", metric, end_time=END.replace(tzinfo=None), minutes=minutes)
+        return query.align(monitoring_v3.Aggregation.Aligner.ALIGN_MEAN, seconds=STEP).as_dataframe()
+
+    ask(STEP // 60)
+    yield
+    yield int(ask(minutes).size)
+
+
+def only_bytes(address: str, metric: str, minutes: int) -> Iterator[Any]:
+    """The pages of the same query, as bytes that nobody looks into but for the next page's token."""
+    import grpc
+    from google.cloud import monitoring_v3
+
+    request = monitoring_v3.ListTimeSeriesRequest.pb(monitoring_v3.ListTimeSeriesRequest())
+    request.name, request.filter = "projects/p", f'metric.type = "{metric}"'
+    request.interval.end_time.seconds = int(END.timestamp())
+    request.interval.start_time.seconds = int(END.timestamp()) - 60 * minutes
+    request.aggregation.alignment_period.seconds = STEP
+    channel = grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)])
+    ask: Any = channel.unary_unary(
+        "/google.monitoring.v3.MetricService/ListTimeSeries", type(request).SerializeToString
+    )
+    yield
+    pages = 0
+    while True:
+        pages += 1
+        tail = ask(request)[-12:].rpartition(b"By\x12")[2]
+        if not tail[1:].isdigit():
+            break
+        request.page_token = tail[1:].decode()
+    yield pages
+
+
+def job(address: str, now: str = "", index: int = 0, tasks: int = 1, **given: Any) -> Iterator[Any]:
+    """A whole run, or one task's share of it."""
+    from job.commands.prepare import prepare
+    from job.config import Settings
+    from job.plan import mine
+    from job.run import Task, run
+
+    with tempfile.TemporaryDirectory() as place:
+        plain = {"source": "monitoring", "project": "p", "monitoring_endpoint": address, "output": place}
+        settings = Settings.model_validate({"metrics": (BYTES,), "hours": 1, **plain, **given})
+        moment = datetime.fromisoformat(now) if now else NOW
+        yield
+        told, every, _ = prepare(settings, {}, moment, lambda *_, **__: None)
+        outcomes = run(told, mine(every, index, tasks), Task("e", index, tasks))
+        if any(one.status == "failed" for one in outcomes):
+            raise RuntimeError(outcomes[0].error)
+        yield {"points": sum(one.points for one in outcomes), "flagged": sum(len(one.anomalies) for one in outcomes)}
+
+
+def through(address: str, cache: str, days: int) -> Iterator[Any]:
+    """Our source through a cache in a folder."""
+    from pathlib import Path
+
+    from job.sources.cached import Cached
+    from job.sources.monitoring import Monitoring
+    from job.store.folder import Folder
+
+    step = timedelta(seconds=STEP)
+    source = Monitoring(("p",), step, now=NOW, endpoint=address)
+    query = source.metrics((BYTES,))[0]
+    source.read(query, END - step, END)  # imports
+    yield
+    cached = Cached(source, Folder(Path(cache)), NOW, lambda *_, **__: None)
+    yield cached.read(query, END - timedelta(days=days), END).values.size
+
+
+def start(address: str) -> Iterator[Any]:
+    """A whole run, and third the CPU from the beginning of the process to the first request."""
+    from job.sources.monitoring import client
+
+    spent: list[float] = []
+    plain = client.Line.call
+
+    def call(*args: Any, **more: Any) -> Any:
+        spent.append(time.process_time())
+        return plain(*args, **more)
+
+    client.Line.call = call  # type: ignore[method-assign]  # where every request passes
+    yield from job(address)
+    yield spent[0]
+
+
+def kept(days: int, series: int, wait: float) -> Iterator[Any]:
+    """History of so many days out of a folder whose every answer takes `wait` seconds, a download two."""
+    from job.sources.cached import Cached
+    from job.sources.synthetic import Synthetic
+    from job.store.folder import Folder
+
+    class Far(Folder):
+        def names(self, prefix: str = "") -> Iterator[str]:
+            time.sleep(wait)
+            return super().names(prefix)
+
+        def get(self, name: str) -> Any:
+            time.sleep(2 * wait)
+            return super().get(name)
+
+    step = timedelta(seconds=STEP)
+    source = Synthetic(seed=0, step=step, vms=series, incidents=False)
+    query = source.metrics(("vm",))[0]
+    with tempfile.TemporaryDirectory() as place:
+        from pathlib import Path
+
+        def once() -> int:
+            cached = Cached(source, Far(Path(place)), NOW, lambda *_, **__: None)
+            first = (END - timedelta(days=days)).replace(hour=0, minute=0)
+            return int(cached.read(query, first, END.replace(hour=0, minute=0)).values.size)
+
+        once()
+        yield
+        size = once()
+        files = [path for path in Path(place).rglob("*d") if path.is_file()]
+        yield {"points": size, "objects": len(files), "bytes": sum(path.stat().st_size for path in files)}
+
+
+MEASUREMENTS: dict[str, Measurement] = {
+    function.__name__: function for function in (read, as_dataframe, only_bytes, job, through, start, kept)
+}
+
+
+def main(name: str, settings: str) -> None:
+    """Measure, and print what came of it."""
+    running = MEASUREMENTS[name](**json.loads(settings))
+    next(running)
+    cpu, wall = time.process_time(), time.perf_counter()
+    *_, told = running
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"cpu": cpu, "wall": wall, "peak": peak, "told": told}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
