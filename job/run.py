@@ -23,6 +23,10 @@ GRACE = 4.0
 """Seconds that slices in hand may take after the request to stop; Cloud Run kills after 10."""
 
 
+TURN = 0.2
+"""Seconds after which the request to stop is seen at the latest."""
+
+
 class Stopped(BaseException):
     """The task was asked to stop."""
 
@@ -68,7 +72,9 @@ def run(
     futures: list[Future[None]] = []
     try:
         futures = [pool.submit(work, group) for group in groups]
-        wait(futures)
+        pending = set(futures)
+        while pending:  # in turns, since a signal that another thread received does not wake this one
+            _, pending = wait(pending, timeout=TURN)
         for future in futures:
             future.result()
         status = "failed" if any(o.status == "failed" for o in outcomes) else "done"
