@@ -195,15 +195,17 @@ def group(key: Key, group_by: Sequence[str]) -> Key:
 
 def joined(blocks: Sequence[tuple[int, Block]], columns: int) -> Block:
     """Blocks side by side, each at its first column; rows sorted by key, those without any point left out."""
-    keys = [key for _, block in blocks for key in block.keys]
-    if len(blocks) > 1:
-        keys = list(set(keys))
-    keys.sort()
-    place = {key: row for row, key in enumerate(keys)}
-    values = np.full((len(keys), columns), np.nan)
-    for first, block in blocks:
-        rows = [place[key] for key in block.keys]
-        values[rows, first : first + block.values.shape[1]] = block.values
+    if len(blocks) == 1 and blocks[0][1].values.shape[1] == columns:
+        ((_, block),) = blocks
+        order = sorted(range(len(block.keys)), key=block.keys.__getitem__)
+        keys, values = [block.keys[row] for row in order], block.values[order]
+    else:
+        keys = sorted({key for _, block in blocks for key in block.keys})
+        place = {key: row for row, key in enumerate(keys)}
+        values = np.full((len(keys), columns), np.nan)
+        for first, block in blocks:
+            rows = [place[key] for key in block.keys]
+            values[rows, first : first + block.values.shape[1]] = block.values
     alive = ~np.isnan(values).all(axis=1)
     if alive.all():
         return Block(tuple(keys), values)
