@@ -77,7 +77,7 @@ def test_a_backfill_is_the_sequence_of_scheduled_runs(here: World) -> None:
     buckets = [here.cloud.make_bucket() for _ in range(2)]
     for hours_ago in (47, 30, 24):
         here.monitoring.now = here.midnight + timedelta(hours=24 - hours_ago)
-        here.run("run", "--hours", "72", "--settle", "0s", "--output", f"gs://{buckets[0]}")
+        here.run("run", "--hours", "96", "--settle", "0s", "--output", f"gs://{buckets[0]}")
     here.run("run", "--from", here.day(3), "--to", here.day(1), "--output", f"gs://{buckets[1]}")
     live, backfill = (here.objects(bucket) for bucket in buckets)
     for name, data in backfill.items():

@@ -34,7 +34,7 @@ def metric(name: str) -> Metric:
 
 @dataclass
 class World:
-    """The two services, and where the fleet's days lie: `midnight` begins the day of the present."""
+    """The two services, and where the fleet's days lie: `midnight` is the last one that is over for an hour."""
 
     monitoring: MonitoringServer
     cloud: Cloud
@@ -93,8 +93,10 @@ def records(objects: Mapping[str, bytes]) -> list[dict[str, Any]]:
 
 @contextmanager
 def world(cloud: Cloud, vms: int = 3) -> Iterator[World]:
-    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    with MonitoringServer(now=datetime.now(UTC)) as server:
+    now = datetime.now(UTC)
+    # Just after midnight the day before is not settled yet, and no window may end with it.
+    midnight = (now - timedelta(hours=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    with MonitoringServer(now=now) as server:
         made = World(server, cloud, midnight)
         _fill(made, vms)
         yield made
