@@ -55,6 +55,34 @@ def test_times_are_toml_s_own_or_words(toml: str) -> None:
     assert (got.from_, got.to) == (datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 2, 3, tzinfo=UTC))
 
 
+@pytest.mark.parametrize(
+    ("given", "detection", "detectors"),
+    [
+        ({}, "adaptive", ("adaptive",)),
+        ({"detectors": "ewma"}, "textbook", ("ewma",)),
+        ({"detectors": "ewma,adaptive"}, "adaptive", ("ewma", "adaptive")),
+        ({"detectors": "ewma", "detection": "adaptive"}, "adaptive", ("ewma",)),
+        ({"detection": "textbook"}, "textbook", ("zscore", "ewma", "seasonal")),
+    ],
+)
+def test_detectors_without_a_detection_stand_on_the_textbook(
+    given: dict[str, Any], detection: str, detectors: tuple[str, ...]
+) -> None:
+    got = settings(given)
+    assert (got.detection, got.detectors) == (detection, detectors)
+    assert (got.policy.false_alarms is None) is (detection == "textbook")
+
+
+def test_a_threshold_goes_before_the_false_alarms_of_the_detection() -> None:
+    plain = settings()
+    got = settings(toml="[policy]\nthreshold = 4.5")
+    assert plain.policy.false_alarms is not None
+    assert plain.policy.cut != plain.policy.threshold
+    assert got.policy.cut == 4.5
+    ruled = settings(toml='[[rule]]\nmetrics = ["a"]\npolicy = {threshold = 4.5}')
+    assert (ruled.policy_of("a").cut, ruled.policy_of("b").cut) == (4.5, plain.policy.cut)
+
+
 def test_a_later_rule_goes_before_an_earlier_one_and_both_before_the_policy() -> None:
     got = settings(
         toml="""

@@ -13,9 +13,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from detectors import CAP, Frame, Scores
+from detectors.deviates import threshold
 from job import judge as judging
 from job.anomaly import Anomaly, band
-from job.judge import Verdict, judge, severity
+from job.judge import WAKE, Verdict, judge, severity
 from job.policy import Persistence
 from tests.job.judging import BEFORE, DAY, HOUR, LABELS, LEVEL, SPREAD, frame, given, policy, scores, subject, verdict
 
@@ -220,6 +221,38 @@ def test_the_way_back_from_a_deviation_is_none() -> None:
     found = verdict([100, 200, 200, 100, 100], {"d": low})
     assert [(a.kind, a.start) for a in found.anomalies] == [("spike", DAY + HOUR)]
     assert found.suppressed == {"return": 2}
+
+
+@pytest.mark.parametrize(("hours", "told"), [(WAKE // HOUR, ["spike"]), (WAKE // HOUR + 1, ["spike", "drop"])])
+def test_the_way_back_is_near_the_deviation(hours: int, told: list[str]) -> None:
+    values = [100, 200, *([100] * hours)]
+    seen = frame(values)
+    said = np.zeros_like(seen.values)
+    said[0, BEFORE + 1], said[0, -1] = 10.0, -9.0
+    low = replace(given(seen, said), expected=np.where(said < 0, 190.0, LEVEL))
+    assert [a.kind for a in verdict(values, {"d": low}).anomalies] == told
+
+
+def test_a_hit_that_its_own_baseline_contradicts_is_not_told() -> None:
+    """Scores may come from another view than the baseline that tells them."""
+    seen = frame([100, 110, 90, 100])
+    said = np.zeros_like(seen.values)
+    said[0, BEFORE + 1], said[0, BEFORE + 2] = -9.0, 9.0
+    found = verdict([100, 110, 90, 100], {"d": given(seen, said)})
+    assert (found.anomalies, found.suppressed) == ((), {"contradicted": 2})
+
+
+def test_a_calibrated_threshold_is_the_one_of_the_asked_rate() -> None:
+    asked = {"threshold": 6.0, "false_alarms": 0.5}
+    cut = threshold(0.5)
+    seen = frame([100, 100])
+    for score, told in ((cut * 1.01, True), (cut * 0.99, False)):
+        said = np.zeros_like(seen.values)
+        said[0, -1] = score
+        values = seen.values.copy()
+        values[0, -1] = 200
+        there = replace(seen, values=values)
+        assert bool(judge(there, {"d": given(there, said)}, policy(**asked), subject("d"), BEFORE).anomalies) is told
 
 
 def test_a_fall_below_what_was_usual_is_told_even_after_a_rise() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from detectors import Frame, Scores
-from job.judge import Verdict, judge
+from job.judge import Verdict, flags, judge
 from tests.job.judging import BEFORE, DAY, HOUR, SPREAD, frame, given, policy, scores, subject
 
 NAN = float("nan")
@@ -137,3 +137,9 @@ def test_no_score_of_nothing_is_minus_zero() -> None:
     idle = replace(seen, values=array)
     (found,) = judge(idle, {"d": scores(idle, expected=0.0, spread=SPREAD)}, policy(), subject("d"), BEFORE).anomalies
     assert str(found.score) == "0.0"
+
+
+def test_a_silent_point_is_flagged_from_when_silence_was_certain() -> None:
+    seen = frame([100, 0, 0, 0, 0, 100])
+    said = flags(seen, {"d": given(seen, np.zeros_like(seen.values))}, policy(absence_after=3 * HOUR), subject("d"))
+    assert np.flatnonzero(said.flagged[0]).tolist() == [BEFORE + 3, BEFORE + 4]
