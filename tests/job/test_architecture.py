@@ -43,6 +43,8 @@ CORE = {
     "job.listing": VALUES | {"job.incident", "job.kinship", "job.report"},
     "job.mutes": VALUES | {"job.incident", "job.store"},
     "job.publish": VALUES | {"job.found", "job.incident", "job.mutes", "job.page", "job.store"},
+    "job.backtest": set(),
+    "job.backtest.events": set(),
     "job.cli": {"job.commands", "job.config", "job.errors", "job.log", "job.store", "job.units"},
     "job": {"job.report"},
 }
