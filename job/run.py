@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
 from threading import Event
 
@@ -54,21 +53,42 @@ def run(
         NetanomalyError: the record of the run could not be written.
     """
     outcomes: list[Outcome] = []
+    status = "stopped"
+
+    def ended(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        told(outcome)
+
+    try:
+        _side_by_side(job, slices, ended)
+        status = "failed" if any(o.status == "failed" for o in outcomes) else "done"
+    except Stopped:
+        job.log("WARNING", "run.stopping", "asked to stop; what is in hand was given its time", slices=len(outcomes))
+        raise
+    finally:
+        ordered = sorted(outcomes, key=lambda o: o.slice.name)
+        try:
+            record(job, task, slices, ordered, status)
+        except NetanomalyError as error:
+            if status != "stopped":
+                raise
+            job.log("ERROR", "record.failed", str(error))  # and stop, which is what was asked for
+    return ordered
+
+
+def _side_by_side(job: Job, slices: tuple[Slice, ...], ended: Callable[[Outcome], None]) -> None:
+    """Do the slices, so many queries at once; when asked to stop, end what is in hand within the grace."""
     stop = Event()
 
     def work(pieces: tuple[Slice, ...]) -> None:
-        source = Recent(job.source)
+        reader = Recent(job.reader)
         for piece in pieces:
             if stop.is_set():
                 return
-            outcome = attempt(job, source, piece)
-            outcomes.append(outcome)
-            told(outcome)
+            ended(attempt(job, reader, piece))
 
-    began = job.now
-    pool = ThreadPoolExecutor(WORKERS)
     groups = [tuple(group) for _, group in groupby(slices, key=lambda piece: piece.query)]
-    status = "stopped"
+    pool = ThreadPoolExecutor(WORKERS)
     futures: list[Future[None]] = []
     try:
         futures = [pool.submit(work, group) for group in groups]
@@ -77,28 +97,16 @@ def run(
             _, pending = wait(pending, timeout=TURN)
         for future in futures:
             future.result()
-        status = "failed" if any(o.status == "failed" for o in outcomes) else "done"
     except Stopped:
         stop.set()
-        job.log("WARNING", "run.stopping", "asked to stop; ending the slices in hand", slices=len(outcomes))
         wait(futures, timeout=GRACE)
         raise
     finally:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
-        ordered = sorted(outcomes, key=lambda o: o.slice.name)
-        try:
-            record(job, task, slices, ordered, status, began)
-        except NetanomalyError as error:
-            if status != "stopped":
-                raise
-            job.log("ERROR", "record.failed", str(error))  # and stop, which is what was asked for
-    return ordered
 
 
-def record(
-    job: Job, task: Task, slices: tuple[Slice, ...], outcomes: list[Outcome], status: str, began: datetime
-) -> None:
+def record(job: Job, task: Task, slices: tuple[Slice, ...], outcomes: list[Outcome], status: str) -> None:
     """Write what this task did: `runs/date=<today>/<execution>/task-<index>.json`."""
     from importlib.metadata import version
 
@@ -111,12 +119,12 @@ def record(
         "attempt": task.attempt,
         "version": version("netanomaly"),
         "detectors": dict(job.versions),
-        "now": utc(began),
+        "now": utc(job.now),
         "settings": job.settings.model_dump(mode="json", by_alias=True),
         "planned": len(slices),
         "slices": [summary(outcome) for outcome in outcomes],
     }
-    name = f"runs/date={began:%Y-%m-%d}/{task.execution}/task-{task.index}.json"
+    name = f"runs/date={job.now:%Y-%m-%d}/{task.execution}/task-{task.index}.json"
     put_over(job.store, name, (json.dumps(told, ensure_ascii=False, indent=1) + "\n").encode())
 
 

@@ -23,7 +23,7 @@ from job.plan import DAY, Slice, until
 from job.policy import Policy
 from job.presets import PRESETS
 from job.query import Query
-from job.sources import Source
+from job.sources import Reader, Source
 from job.store import Head, Store
 from job.units import parse_time, utc
 
@@ -57,10 +57,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Job:
-    """All that a slice needs beside itself."""
+    """All that a slice needs beside itself: `source` says what there is, and `reader` reads it."""
 
     settings: Settings
     source: Source
+    reader: Reader
     store: Store
     detectors: Mapping[str, Detector]
     versions: Mapping[str, str]
@@ -74,11 +75,11 @@ class Job:
         return {name: detector.history for name, detector in self.detectors.items()}
 
 
-def attempt(job: Job, source: Source, piece: Slice) -> Outcome:
+def attempt(job: Job, reader: Reader, piece: Slice) -> Outcome:
     """Do one slice; whatever goes wrong is in the outcome."""
     began = time.monotonic()
     try:
-        outcome = _slice(job, source, piece)
+        outcome = _slice(job, reader, piece)
     except NetanomalyError as error:
         outcome = Outcome(piece, "failed", error=str(error), exit_status=error.exit_status)
     except Exception as error:  # noqa: BLE001 - the slice boundary: one slice's fault must not end the others
@@ -90,10 +91,10 @@ def attempt(job: Job, source: Source, piece: Slice) -> Outcome:
     return outcome
 
 
-def _slice(job: Job, source: Source, piece: Slice) -> Outcome:
+def _slice(job: Job, reader: Reader, piece: Slice) -> Outcome:
     """Read, score, judge and store one slice, unless there is nothing to do."""
     query = piece.query
-    facts = source.describe(query)
+    facts = reader.describe(query)
     settle = facts.settle if job.settings.settle is None else job.settings.settle
     end = until(piece, job.now, settle)
     if end <= piece.start:
@@ -106,7 +107,7 @@ def _slice(job: Job, source: Source, piece: Slice) -> Outcome:
         return Outcome(piece, "complete", until=end)
     if _covered(there) > end:
         return Outcome(piece, "kept", until=_covered(there))
-    frame = source.read(query, piece.start - needed(job.detectors, policy, query.step), end)
+    frame = reader.read(query, piece.start - needed(job.detectors, policy, query.step), end)
     verdict = examine(frame, job.detectors, policy, _subject(job, query, facts.unit), piece.start)
     if frame.labels or there:
         beside = f"{series.NAME}{piece.name}"  # first, so that whoever sees the anomalies can see their series, too

@@ -13,7 +13,7 @@ from job.plan import Slice, Window, custom, slices, window
 from job.presets import expand
 from job.query import Query
 from job.slices import Job
-from job.sources import Source, open_source, stand_in
+from job.sources import Reader, Source, open_source, stand_in
 from job.sources.cached import Cached
 from job.store import Store, open_store
 
@@ -31,12 +31,12 @@ def prepare(
         raise ConfigError("\n".join(complaints))
     source, store = open_source(settings, environ, now), open_store(settings.output)
     present = source.now(now)
-    source = _remembering(source, settings, environ, store, present, log)
     span = window(settings, present)
     every = slices(queries(settings, source), span, settings.parts)
     job = Job(
         settings=settings,
         source=source,
+        reader=_remembering(source, settings, environ, store, present, log),
         store=store,
         detectors=lineup.build(settings.detectors, settings.detector),
         versions=lineup.versions(settings.detectors),
@@ -49,7 +49,7 @@ def prepare(
 
 def _remembering(
     source: Source, settings: Settings, environ: Mapping[str, str], store: Store, present: datetime, log: Log
-) -> Source:
+) -> Reader:
     """The source with what it answered before, where that is asked for; other sources than Monitoring are at hand."""
     if settings.source != "monitoring" or settings.cache == "off":
         return source

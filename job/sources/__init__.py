@@ -26,21 +26,11 @@ class Descriptor:
     keeps: timedelta | None = None
 
 
-class Source(Protocol):
-    """A place that holds metrics. `read` is the only method that reads points."""
-
-    def metrics(self, names: tuple[str, ...]) -> tuple[Query, ...]:
-        """The queries that the given names (presets or metric types; none means the default) stand for.
-
-        Raises:
-            ConfigError: a name stands for nothing here.
-        """
+class Reader(Protocol):
+    """What answers a query with its points: a source, or something round one that answers the same."""
 
     def describe(self, query: Query) -> Descriptor:
         """What is known of the query's metric before any point is read."""
-
-    def count(self, query: Query, start: datetime, end: datetime) -> int:
-        """How many series the query has in `[start, end)`, without reading points."""
 
     def read(self, query: Query, start: datetime, end: datetime) -> Frame:
         """The query's series over `[start, end)`, whose ends lie on the grid of `query.step`.
@@ -53,6 +43,20 @@ class Source(Protocol):
             NotAllowed: a permission is missing.
             Failed: the source did not answer, or not completely.
         """
+
+
+class Source(Reader, Protocol):
+    """A place that holds metrics. `read` is the only method that reads points."""
+
+    def metrics(self, names: tuple[str, ...]) -> tuple[Query, ...]:
+        """The queries that the given names (presets or metric types; none means the default) stand for.
+
+        Raises:
+            ConfigError: a name stands for nothing here.
+        """
+
+    def count(self, query: Query, start: datetime, end: datetime) -> int:
+        """How many series the query has in `[start, end)`, without reading points."""
 
     def now(self, now: datetime) -> datetime:
         """The present as this source has it: the clock's, or the end of what was recorded."""

@@ -9,14 +9,13 @@ from hashlib import sha256
 from json import dumps
 from typing import Any, TypeAlias
 
-import numpy as np
-
-from detectors import Frame, Labels
+from detectors import Frame
 from job.errors import ConfigError, Conflict, Failed, NotAllowed
 from job.log import Log
 from job.presets import slug
 from job.query import Query
-from job.sources import Descriptor, Source, history
+from job.sources import Descriptor, Reader, history
+from job.sources.joined import alive, joined
 from job.store import Store, put_over
 
 MARGIN = timedelta(hours=6)
@@ -42,7 +41,7 @@ class Cached:
     the log and its time read again; a store that refuses is named once, and then done without.
     """
 
-    source: Source
+    source: Reader
     store: Store
     present: datetime
     log: Log
@@ -50,21 +49,9 @@ class Cached:
     margin: timedelta = MARGIN
     _refused: bool = field(default=False, init=False)
 
-    def metrics(self, names: tuple[str, ...]) -> tuple[Query, ...]:
-        """Ask the source."""
-        return self.source.metrics(names)
-
     def describe(self, query: Query) -> Descriptor:
         """Ask the source."""
         return self.source.describe(query)
-
-    def count(self, query: Query, start: datetime, end: datetime) -> int:
-        """Ask the source."""
-        return self.source.count(query, start, end)
-
-    def now(self, now: datetime) -> datetime:
-        """Ask the source."""
-        return self.source.now(now)
 
     def read(self, query: Query, start: datetime, end: datetime) -> Frame:
         """The same frame as the source's own, of which only what is not kept is read."""
@@ -182,44 +169,6 @@ def _shelf(query: Query, origin: str) -> _Shelf:
     }
     digest = sha256(dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     return _Shelf(identity, f"history/{slug(query.project)}/{slug(query.metric)}/{digest}/", query.step)
-
-
-def joined(pieces: list[Frame]) -> Frame:
-    """One frame of several that follow each other, in any order; they are taken from the list as they are used up.
-
-    Its rows are those of all, in the order of their labels; where one has no such row there is no point.
-    """
-    pieces.sort(key=lambda frame: frame.start, reverse=True)
-    first, last = pieces[-1], pieces[0]
-    start, step, end = first.start, first.step, last.end
-    alike = all(frame.labels == first.labels for frame in pieces)
-    labels = first.labels if alike else _union(pieces)
-    place = {} if alike else {_key(one): row for row, one in enumerate(labels)}
-    values = np.empty((len(labels), (end - start) // step))
-    while pieces:
-        frame = pieces.pop()
-        columns = slice((frame.start - start) // step, (frame.end - start) // step)
-        if alike:
-            values[:, columns] = frame.values
-        else:
-            values[:, columns] = np.nan
-            values[[place[_key(one)] for one in frame.labels], columns] = frame.values
-    return Frame(values, start, step, labels)
-
-
-def alive(frame: Frame) -> Frame:
-    """The frame without rows that have no point."""
-    there = np.isfinite(frame.values).any(axis=1)
-    return frame if there.all() else frame.rows(np.flatnonzero(there))
-
-
-def _union(pieces: list[Frame]) -> tuple[Labels, ...]:
-    found = {_key(one): one for frame in pieces for one in frame.labels}
-    return tuple(found[key] for key in sorted(found))
-
-
-def _key(labels: Labels) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(labels.items()))
 
 
 def _gaps(spans: Iterable[Span], begin: datetime, end: datetime) -> Iterator[Span]:

@@ -16,7 +16,8 @@ from detectors import Frame
 from job.errors import Conflict, Failed, NotAllowed
 from job.query import Query
 from job.sources import history
-from job.sources.cached import MARGIN, joined
+from job.sources.cached import MARGIN
+from job.sources.joined import joined
 from job.store import Head, Object, Store
 from job.store.folder import Folder
 from tests.cached.world import DAY, HOUR, MONDAY, QUERY, SETTLE, Arrays, Lines, arrays, cached, same

@@ -94,7 +94,7 @@ def test_a_backfill_writes_the_same_from_a_warm_cache(server: MonitoringServer, 
 
 
 def prepared(output: Path, **given: Any) -> Any:
-    return prepare(Settings.model_validate({"output": str(output), **given}), {}, NOW, Lines())[0].source
+    return prepare(Settings.model_validate({"output": str(output), **given}), {}, NOW, Lines())[0].reader
 
 
 def test_only_monitoring_is_remembered_and_only_if_asked(tmp_path: Path) -> None:

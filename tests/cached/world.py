@@ -27,18 +27,9 @@ class Arrays:
     keeps: timedelta | None = None
     asked: list[tuple[datetime, datetime]] = field(default_factory=list)
 
-    def metrics(self, names: tuple[str, ...]) -> tuple[Query, ...]:
-        return tuple(Query(name, "p", HOUR, name=name) for name in names)
-
     def describe(self, query: Query) -> Descriptor:
         assert query.step == HOUR
         return Descriptor("By/s", SETTLE, self.keeps)
-
-    def count(self, query: Query, start: datetime, end: datetime) -> int:
-        return len(self.cut(start, end, query.step).labels)
-
-    def now(self, now: datetime) -> datetime:
-        return now
 
     def read(self, query: Query, start: datetime, end: datetime) -> Frame:
         self.asked.append((start, end))

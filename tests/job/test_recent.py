@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from detectors import Frame
 from job.errors import Failed
-from job.sources.recent import Recent, joined
+from job.sources.joined import alive, joined
+from job.sources.recent import Recent
 from job.sources.synthetic import Synthetic
 from tests.job.work import RECEIVED, SENT, Watched, failing
 
@@ -61,6 +62,6 @@ def test_series_come_and_go() -> None:
     """A series of only one of the frames has no points in the other; one without any is left out."""
     early = Frame(np.array([[1.0, 2.0], [np.nan, np.nan]]), START, HOUR, ({"a": "2"}, {"a": "3"}))
     late = Frame(np.array([[5.0]]), START + 2 * HOUR, HOUR, ({"a": "1"},))
-    both = joined(early, late)
+    both = alive(joined([early, late]))
     assert both.labels == ({"a": "1"}, {"a": "2"})
     np.testing.assert_array_equal(both.values, [[np.nan, np.nan, 5.0], [1.0, 2.0, np.nan]])

@@ -111,14 +111,14 @@ def test_a_resumed_backfill_reads_no_finished_day_again(undisturbed: Path, tmp_p
     first = backfill(tmp_path)
     first.run(0, 3)
     again = backfill(tmp_path)
-    watched = Watched(again.job.source)
-    outcomes = again.having(source=watched).run()
+    watched = Watched(again.job.reader)
+    outcomes = again.having(reader=watched).run()
     assert sorted(o.status for o in outcomes) == ["complete", "complete", "done", "done"]
     assert len(watched.reads) == 2
     assert tree(tmp_path) == tree(undisturbed)
     fresh = backfill(tmp_path, fresh=True)
-    watched = Watched(fresh.job.source)
-    fresh.having(source=watched).run()
+    watched = Watched(fresh.job.reader)
+    fresh.having(reader=watched).run()
     assert {metric for metric, _, _ in watched.reads} == {SENT, RECEIVED}
     assert len(watched.reads) == 4
 
@@ -132,8 +132,8 @@ def test_other_settings_make_a_backfill_anew(tmp_path: Path) -> None:
 
 def test_a_backfill_reads_the_history_once(tmp_path: Path) -> None:
     work = backfill(tmp_path, days=4)
-    watched = Watched(work.job.source)
-    work.having(source=watched).run()
+    watched = Watched(work.job.reader)
+    work.having(reader=watched).run()
     for metric in (SENT, RECEIVED):
         spans = [(start, end) for name, start, end in watched.reads if name == metric]
         assert len(spans) == 4
@@ -142,7 +142,7 @@ def test_a_backfill_reads_the_history_once(tmp_path: Path) -> None:
 
 def test_one_metric_that_fails_is_reported_and_the_others_go_on(undisturbed: Path, tmp_path: Path) -> None:
     work = backfill(tmp_path)
-    broken = work.having(source=Watched(work.job.source, failing(SENT, Failed("no answer from x"))))
+    broken = work.having(reader=Watched(work.job.reader, failing(SENT, Failed("no answer from x"))))
     outcomes = broken.run()
     assert (
         sorted((o.status, o.slice.query.metric == SENT) for o in outcomes)
@@ -163,9 +163,9 @@ def test_one_metric_that_fails_is_reported_and_the_others_go_on(undisturbed: Pat
 )
 def test_when_all_fail_for_one_reason_the_exit_says_it(error: Exception, status: int, tmp_path: Path) -> None:
     work = backfill(tmp_path, metrics=(SENT,))
-    assert exit_status(work.having(source=Watched(work.job.source, failing(SENT, error))).run()) == status
+    assert exit_status(work.having(reader=Watched(work.job.reader, failing(SENT, error))).run()) == status
     both = backfill(tmp_path)
-    assert exit_status(both.having(source=Watched(both.job.source, failing(SENT, error))).run()) == 1
+    assert exit_status(both.having(reader=Watched(both.job.reader, failing(SENT, error))).run()) == 1
     assert tree(tmp_path).keys() <= {f"anomalies/{s.name}" for s in both.every if s.query.metric == RECEIVED}
 
 
@@ -337,7 +337,7 @@ def test_absence_as_zero_fills_in_from_the_first_point_on(tmp_path: Path) -> Non
             return replace(frame, values=values)
 
     work = bench(tmp_path, DAY + 20 * HOUR, hours=1, metrics=(SENT,), policy={"absence": "zero"})
-    work.having(source=Gaps(work.job.source), detectors={"zscore": Looking()}).run()
+    work.having(reader=Gaps(work.job.reader), detectors={"zscore": Looking()}).run()
     row = seen[0].values[0]
     assert (row[-20:-10] == 0).all()
     assert (row[:-40] != row[:-40]).all()

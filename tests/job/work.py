@@ -16,7 +16,7 @@ from job.plan import Slice, mine
 from job.query import Query
 from job.run import Task, run
 from job.slices import Job, Outcome
-from job.sources import Descriptor, Source
+from job.sources import Descriptor, Reader
 from job.store import Head, Object, Store
 from job.store.folder import Folder
 
@@ -84,23 +84,14 @@ def records(output: Path) -> list[dict[str, Any]]:
 
 @dataclass
 class Watched:
-    """A source round a source that notes what is read, and does something before it."""
+    """A reader round a reader that notes what is read, and does something before it."""
 
-    source: Source
+    source: Reader
     before: Callable[[Query, datetime, datetime], object] = lambda *_: None
     reads: list[tuple[str, datetime, datetime]] = field(default_factory=list)
 
-    def metrics(self, names: tuple[str, ...]) -> tuple[Query, ...]:
-        return self.source.metrics(names)
-
     def describe(self, query: Query) -> Descriptor:
         return self.source.describe(query)
-
-    def count(self, query: Query, start: datetime, end: datetime) -> int:
-        return self.source.count(query, start, end)
-
-    def now(self, now: datetime) -> datetime:
-        return self.source.now(now)
 
     def read(self, query: Query, start: datetime, end: datetime) -> Frame:
         self.reads.append((query.metric, start, end))

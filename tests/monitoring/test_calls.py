@@ -219,52 +219,18 @@ def test_what_is_settled_reads_the_same_ever_after(server: MonitoringServer, met
     assert not np.isnan(early.values).any()
 
 
-def test_check_is_quiet_when_all_is_well(server: MonitoringServer) -> None:
-    server.metric(Metric(PRESETS["vm"][0].type))
-    source(server, now=server.now).check("p")
-    assert server.calls == {"ListMetricDescriptors": 1, "ListTimeSeries": 1}
-
-
-@pytest.mark.parametrize(
-    ("method", "permission"),
-    [("ListMetricDescriptors", "monitoring.metricDescriptors.list"), ("ListTimeSeries", "monitoring.timeSeries.list")],
-)
-def test_check_names_the_permission_that_is_missing(server: MonitoringServer, method: str, permission: str) -> None:
-    server.metric(Metric(PRESETS["vm"][0].type))
-    server.faults = [Fault(grpc.StatusCode.PERMISSION_DENIED, method=method)]
-    with pytest.raises(NotAllowed, match=permission):
-        source(server).check("p")
-
-
-def test_check_is_quiet_where_there_is_no_vm_at_all(server: MonitoringServer) -> None:
-    source(server, group_by=("resource.labels.cluster_name",)).check("p")
-
-
 def test_metrics_are_queries_of_every_project(server: MonitoringServer) -> None:
-    found = source(server, projects=("p", "q", "p"), parts=3).metrics(("vm", SENT.type))
+    found = source(server, projects=("p", "q", "p")).metrics(("vm", SENT.type))
     assert [(one.project, one.metric) for one in found] == [(p, s.type) for p in ("p", "q") for s in PRESETS["vm"]]
-    assert {one.parts for one in found} == {3}
     assert all(one.name == slug(one.metric) and one.step == MINUTE for one in found)
     assert {one.missing for one in found} == {"absent"}
 
 
-def test_the_users_groups_replace_the_presets(server: MonitoringServer) -> None:
-    (found,) = source(server, group_by=("resource.label.zone", "metadata.user_labels.env"), parts=2).metrics(
-        (SENT.type,)
-    )
-    assert found.group_by == ("resource.labels.zone", "metadata.user_labels.env")
-    assert found.split_by in found.group_by
-
-
-def test_a_metric_of_no_preset_is_read_in_one_part(server: MonitoringServer) -> None:
-    (found,) = source(server, parts=8).metrics(("custom.googleapis.com/x",))
-    assert found.parts == 1
-
-
 @pytest.mark.parametrize("label", ["zone", "resource.zone", 'resource.labels.zone" OR "', "metric.labels.x\n", ""])
 def test_a_group_that_is_no_label_is_refused(server: MonitoringServer, label: str) -> None:
+    server.metric(SENT)
     with pytest.raises(ConfigError, match="not a label to group by"):
-        source(server, group_by=(label,))
+        source(server).read(query(SENT, group_by=(label,)), DAY, minutes(1))
 
 
 @pytest.mark.parametrize("project", ["", "a/b", "P", "p\n", "../x"])

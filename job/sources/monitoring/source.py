@@ -3,7 +3,6 @@
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -35,10 +34,9 @@ _ZERO = datetime.fromtimestamp(0, UTC)
 class Monitoring:
     """Reads the metrics of projects, or of the metrics scopes that they are, over Cloud Monitoring's API.
 
-    `now` tells which points are past full resolution. `filter` narrows every metric and `group_by` replaces the
-    presets' groups. `parts` is how many parts a metric that can be split is read in. No project stands for that of the
-    credentials. `calls` are in flight at once, whichever threads ask; a query that can be split uses several by itself,
-    if it has more than a page.
+    `now` tells which points are past full resolution. `filter` narrows every metric. No project stands
+    for that of the credentials. `calls` are in flight at once, whichever threads ask; a query that can be split uses
+    several by itself, if it has more than a page.
     """
 
     def __init__(
@@ -49,8 +47,6 @@ class Monitoring:
         now: datetime,
         endpoint: str = "",
         filter: str = "",  # noqa: A002 - the setting's name
-        group_by: tuple[str, ...] = (),
-        parts: int = 1,
         calls: int = 8,
         patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> None:
@@ -59,8 +55,6 @@ class Monitoring:
         self._now = now
         self._endpoint = endpoint
         self._filter = both(filter)
-        self._group_by = _labels(group_by)
-        self._parts = parts
         self._calls = calls
         self._line = Line(calls, patience)
         self._connected: tuple[Any, str] | None = None
@@ -118,31 +112,6 @@ class Monitoring:
         """The clock's present."""
         return now
 
-    def check(self, project: str) -> None:
-        """Prove that metrics can be listed and series read in a project.
-
-        Raises:
-            NotAllowed: naming the permission that is missing.
-            ConfigError: there is no such project.
-        """
-        self._list_one(project)
-        probe = Query(expand()[0].type, project, self._step)
-        end = int(self._now.timestamp())
-        request = _request(probe, end - 3600, end)
-        request.view, request.page_size = 1, 1
-        # That a project has no VM is no fault of its permissions.
-        with suppress(ConfigError):
-            self._page(probe, request)
-
-    def _list_one(self, project: str) -> None:
-        client = self._connection()[0]
-        wanted = {"name": f"projects/{project}", "page_size": 1}
-
-        def ask(seconds: float) -> Any:
-            return client.list_metric_descriptors(request=wanted, retry=None, timeout=seconds)
-
-        self._line.call("the list of metrics", project, "monitoring.metricDescriptors.list", ask)
-
     def _scopes(self) -> tuple[str, ...]:
         projects = self._projects or ((self._connection()[1],) if self._connection()[1] else ())
         if not projects:
@@ -153,8 +122,6 @@ class Monitoring:
         return tuple(dict.fromkeys(projects))
 
     def _query(self, project: str, spec: Spec) -> Query:
-        group_by = self._group_by or spec.group_by
-        split_by = spec.split_by if spec.split_by in group_by or not group_by else group_by[-1]
         resource = equals("resource.type", spec.resource) if spec.resource else ""
         return Query(
             spec.type,
@@ -162,12 +129,11 @@ class Monitoring:
             self._step,
             name=slug(spec.type),
             filter=both(resource, self._filter),
-            group_by=group_by,
+            group_by=spec.group_by,
             reducer=spec.reducer,
             noun=spec.noun,
             missing=spec.missing,
-            split_by=split_by,
-            parts=self._parts if split_by else 1,
+            split_by=spec.split_by,
         )
 
     def _connection(self) -> tuple[Any, str]:
