@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from job.anomaly import Anomaly, split_labels
 from job.judge import Subject, Verdict, context, flags, judge, settling
 from job.policy import Policy
 from job.series import Trace, key, numbers
+
+Hidden: TypeAlias = NDArray[np.bool_]
+"""Series x time, as the frame: the points that nothing is to be learned from."""
 
 BLOCK = 512
 """So many series are scored at once, which bounds the memory that detectors take."""
@@ -26,12 +30,18 @@ class Examined(Verdict):
 
 
 def examine(
-    frame: Frame, detectors: Mapping[str, Detector], policy: Policy, subject: Subject, start: datetime
+    frame: Frame,
+    detectors: Mapping[str, Detector],
+    policy: Policy,
+    subject: Subject,
+    start: datetime,
+    hidden: Hidden | None = None,
 ) -> Examined:
     """Score a frame and judge it from `start` on.
 
     Each detector is given the history that it asks for and no more, so that its scores do not depend on what others
-    ask for; and so many series at once that memory stays bounded, unless it compares series with each other.
+    ask for; and so many series at once that memory stays bounded, unless it compares series with each other. `hidden`
+    points are scored and judged as any, but teach nobody what is usual.
     """
     frame = _zeroed(frame) if policy.absence == "zero" else frame
     size = len(frame.labels) if any(getattr(d, "peers", False) for d in detectors.values()) else BLOCK
@@ -42,8 +52,10 @@ def examine(
         first = block.column(start)
         view = block.columns(max(0, first - block.periods(context(policy))), block.values.shape[1])
         settled = start - settling(policy, frame.step)
-        scores = {name: _scores(detector, block, view, settled) for name, detector in detectors.items()}
-        verdict = judge(view, scores, policy, subject, view.column(start))
+        mute = None if hidden is None else hidden[low : low + size]
+        scores = {name: _taught(detector, block, view, settled, mute) for name, detector in detectors.items()}
+        past = None if mute is None else mute[:, mute.shape[1] - view.values.shape[1] :]
+        verdict = judge(view, scores, policy, subject, view.column(start), past)
         verdicts.append((low, verdict))
         traces.extend(_traces(view, scores, policy, subject, verdict.anomalies, start))
     suppressed = sum((Counter(verdict.suppressed) for _, verdict in verdicts), Counter[str]())
@@ -96,6 +108,33 @@ def needed(detectors: Mapping[str, Detector], policy: Policy, step: timedelta) -
     """How long before the first judged column a frame must begin, in whole steps."""
     histories = [detector.history + settling(policy, step) for detector in detectors.values()]
     return -(-max([*histories, context(policy)]) // step) * step
+
+
+def _taught(detector: Detector, block: Frame, view: Frame, settled: datetime, hidden: Hidden | None) -> Scores:
+    """The scores of the view's columns by a baseline that no hidden point has taught.
+
+    A hidden point itself is seen by its own score. Where so much is hidden that nothing can be said of it without, it
+    is scored by all there is: what is muted is still shown.
+    """
+    if hidden is None or not hidden.any():
+        return _scores(detector, block, view, settled)
+    answer = _scores(detector, _without(block, hidden), view, settled)
+    asked = hidden.copy()
+    asked[:, : block.column(settled)] = False
+    here = asked[:, asked.shape[1] - view.values.shape[1] :]
+    for seen in (_without(block, hidden & ~asked), block):
+        if (blank := here & np.isnan(answer.score) & np.isfinite(view.values)).any():
+            answer = _where(blank, _scores(detector, seen, view, settled), answer)
+    return answer
+
+
+def _without(frame: Frame, hidden: Hidden) -> Frame:
+    return Frame(np.where(hidden, np.nan, frame.values), frame.start, frame.step, frame.labels)
+
+
+def _where(choose: Hidden, one: Scores, other: Scores) -> Scores:
+    pairs = ((one.expected, other.expected), (one.spread, other.spread), (one.score, other.score))
+    return Scores(*(np.where(choose, a, b) for a, b in pairs))
 
 
 def _scores(detector: Detector, frame: Frame, view: Frame, settled: datetime) -> Scores:

@@ -90,18 +90,26 @@ def settling(policy: Policy, step: timedelta) -> timedelta:
     return max(2 * policy.persistence.periods * step, -(-WAKE // step) * step)
 
 
-def judge(frame: Frame, scores: Mapping[str, Scores], policy: Policy, subject: Subject, first: int) -> Verdict:
+def judge(
+    frame: Frame,
+    scores: Mapping[str, Scores],
+    policy: Policy,
+    subject: Subject,
+    first: int,
+    hidden: NDArray[np.bool_] | None = None,
+) -> Verdict:
     """Judge the columns of `frame` from `first` on; the columns before are what they are judged against.
 
     An event belongs to the frame in which it is first certain, so it may begin before `first`; one that was certain
     before is told again from `first` on, as continued. No column's verdict depends on a later column. There should be
-    `context` before `first`, of which the last `settling` needs scores.
+    `context` before `first`, of which the last `settling` needs scores. `hidden` points are judged, but say nothing of
+    what is usual.
     """
     opinion = _opinion(frame.values, scores, policy, subject.histories)
     spoke = np.isfinite(opinion.score[:, first:])
     young = ~spoke.any(axis=1) & np.isfinite(frame.values[:, first:]).any(axis=1)
     side, suppressed = _worth(frame, opinion, policy, grain(subject.unit), first)
-    downs = {} if policy.direction == "up" else outages(frame, policy, first)
+    downs = {} if policy.direction == "up" else outages(frame, policy, first, hidden)
     certain = _certain(side, opinion.score, policy)
     apart = max(policy.persistence.periods, frame.periods(policy.merge))
     events: list[_Event] = []

@@ -6,13 +6,19 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from detectors import Frame
+from job.anomaly import split_labels
 from job.errors import ConfigError
 from job.incident import Incident
+from job.kinship import thing_of
 from job.policy import Positive
 from job.store import read_text
 from job.units import parse_time
@@ -27,6 +33,15 @@ def _moment(given: Any) -> datetime:
 
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """A muted time of one metric, as far as it touches what is read, and of which resources."""
+
+    resource: str
+    start: datetime
+    end: datetime
 
 
 class _Scope(BaseModel):
@@ -167,9 +182,38 @@ class Mutes:
                         return one.reason
         return None
 
+    def quiet(self, metric: str, start: datetime, end: datetime) -> tuple[Quiet, ...]:
+        """The muted times that touch `[start, end)` of a metric: what happens in them is no baseline.
+
+        Not those of one nature, which is not known before a point is scored; nor those that do not say when they began.
+        """
+        found = {
+            Quiet(one.resource, max(low, start), min(high, end))
+            for one in self.every
+            if one.nature == "*" and fnmatch.fnmatchcase(metric, one.metric)
+            if not (isinstance(one, Mute) and one.from_ is None)
+            for low, high in one.spans(start, end)
+            if low < end and high > start
+        }
+        return tuple(sorted(found, key=lambda q: (q.start, q.end, q.resource)))
+
     def over(self, incidents: Iterable[Incident]) -> tuple[Incident, ...]:
         """The incidents, the muted ones marked."""
         return tuple(i.model_copy(update={"muted": self.reason(i)}) for i in incidents)
+
+
+def hidden(frame: Frame, times: Sequence[Quiet], project: str) -> NDArray[np.bool_] | None:
+    """Which points of a frame lie in a muted time of their resource, wholly or in part; None where none does."""
+    if not times:
+        return None
+    found = np.zeros(frame.values.shape, dtype=np.bool_)
+    things = [thing_of(project, *split_labels(labels)) for labels in frame.labels]
+    names = [(one.name, one.name.partition(" (")[0], *dict(one.labels).values()) for one in things]
+    for pattern, each in groupby(sorted(times, key=lambda q: q.resource), key=lambda q: q.resource):
+        rows = [any(fnmatch.fnmatchcase(name, pattern) for name in one) for one in names]
+        for time in each:
+            found[rows, frame.column(time.start) : -((frame.start - time.end) // frame.step)] = True
+    return found
 
 
 def parse(text: str, place: str) -> Mutes:

@@ -37,8 +37,10 @@ class Outage:
     kind: Silence
 
 
-def outages(frame: Frame, policy: Policy, first: int) -> dict[int, tuple[Outage, ...]]:
-    """The outages of each row that last into the columns from `first` on, by row."""
+def outages(
+    frame: Frame, policy: Policy, first: int, hidden: NDArray[np.bool_] | None = None
+) -> dict[int, tuple[Outage, ...]]:
+    """The outages of each row that last into the columns from `first` on, by row; `hidden` points say nothing."""
     quiet: dict[Silence, NDArray[np.bool_]] = {"zero": _nearly_zero(frame.values)}
     if policy.absence == "absent":
         quiet["absent"] = np.isnan(frame.values)
@@ -46,7 +48,8 @@ def outages(frame: Frame, policy: Policy, first: int) -> dict[int, tuple[Outage,
     for kind, mask in quiet.items():
         for row in np.flatnonzero(mask[:, first:].any(axis=1)).tolist():
             lasting = _lasting(frame, mask[row], policy, first, kind)
-            here = tuple(down for down in lasting if _unusual(frame, row, down, policy))
+            told = None if hidden is None else ~hidden[row]
+            here = tuple(down for down in lasting if _unusual(frame, row, down, policy, told))
             if here:
                 found[row] = (*found.get(row, ()), *here)
     return found
@@ -69,10 +72,11 @@ def _lasting(frame: Frame, quiet: NDArray[np.bool_], policy: Policy, first: int,
             yield Outage(start, end, certain, kind)
 
 
-def _unusual(frame: Frame, row: int, down: Outage, policy: Policy) -> bool:
-    """Whether the day before the silence gave no reason to expect it."""
+def _unusual(frame: Frame, row: int, down: Outage, policy: Policy, told: NDArray[np.bool_] | None) -> bool:
+    """Whether the day before the silence, or what of it is told, gave no reason to expect it."""
     day = frame.periods(BEFORE)
-    usual = frame.values[row, max(0, down.start - day) : down.start]
+    before = slice(max(0, down.start - day), down.start)
+    usual = frame.values[row, before] if told is None else frame.values[row, before][told[before]]
     there = usual[np.isfinite(usual)]
     if 2 * len(usual) < day or len(there) < PRESENT * len(usual):
         return False

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from job.errors import Conflict, NetanomalyError
 from job.examine import examine, needed
 from job.judge import Subject, Verdict
 from job.log import Log
+from job.mutes import Mutes, Quiet, hidden
 from job.plan import DAY, Slice, until
 from job.policy import Policy
 from job.presets import PRESETS
@@ -68,6 +69,7 @@ class Job:
     now: datetime
     backfill: bool
     log: Log
+    mutes: Mutes = field(default_factory=Mutes)
 
     @property
     def histories(self) -> dict[str, timedelta]:
@@ -100,15 +102,18 @@ def _slice(job: Job, reader: Reader, piece: Slice) -> Outcome:
     if end <= piece.start:
         return Outcome(piece, "waiting")
     policy = policy_of(job.settings, query)
-    meta = {"until": utc(end), "fingerprint": fingerprint(job, query, policy), "schema": str(SCHEMA)}
+    begin = piece.start - needed(job.detectors, policy, query.step)
+    quiet = job.mutes.quiet(query.metric, begin, end)
+    meta = {"until": utc(end), "fingerprint": fingerprint(job, query, policy, quiet), "schema": str(SCHEMA)}
     place = f"anomalies/{piece.name}"
     there = job.store.head(place)
     if _complete(job, there, meta, piece):
         return Outcome(piece, "complete", until=end)
     if _covered(there) > end:
         return Outcome(piece, "kept", until=_covered(there))
-    frame = reader.read(query, piece.start - needed(job.detectors, policy, query.step), end)
-    verdict = examine(frame, job.detectors, policy, _subject(job, query, facts.unit), piece.start)
+    frame = reader.read(query, begin, end)
+    mute = hidden(frame, quiet, query.project)
+    verdict = examine(frame, job.detectors, policy, _subject(job, query, facts.unit), piece.start, mute)
     if frame.labels or there:
         beside = f"{series.NAME}{piece.name}"  # first, so that whoever sees the anomalies can see their series, too
         plot = series.lines(_looked(piece, frame, verdict, facts.unit, end), verdict.traces)
@@ -185,10 +190,17 @@ def _presets(metric: str) -> tuple[str, ...]:
     return tuple(name for name, specs in PRESETS.items() if any(spec.type == metric for spec in specs))
 
 
-def fingerprint(job: Job, query: Query, policy: Policy) -> str:
+def fingerprint(job: Job, query: Query, policy: Policy, quiet: Sequence[Quiet] = ()) -> str:
     """Names everything that decides what a slice's object holds, but not when or by whom it was made."""
     told = job.settings.model_dump(mode="json", include={"source", "settle", "detector", "files", "synthetic", "input"})
-    decided = [SCHEMA, repr(query), policy.model_dump(mode="json"), dict(job.versions), told]
+    decided = [
+        SCHEMA,
+        repr(query),
+        policy.model_dump(mode="json"),
+        dict(job.versions),
+        told,
+        repr(quiet) if quiet else "",
+    ]
     return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -43,6 +43,7 @@ def prepare(
         now=present,
         backfill=span.backfill,
         log=log,
+        mutes=open_mutes(settings.mutes),
     )
     return job, every, span
 

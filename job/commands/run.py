@@ -15,7 +15,6 @@ from job.commands.show import console, line
 from job.config import Settings
 from job.errors import ConfigError
 from job.log import Log, json_lines, plain_lines
-from job.mutes import open_mutes
 from job.plan import mine
 from job.publish import Telling
 from job.publish import attempt as publish
@@ -37,7 +36,7 @@ def run(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     job, every, span = prepare(settings, environ, now, log)
     share = mine(every, task.index, task.count)
     writer = f"{task.execution}/{task.index}/{task.attempt}"
-    telling = Telling(job.store, log, open_mutes(settings.mutes), settings.tell, job.backfill, writer)
+    telling = Telling(job.store, log, job.mutes, settings.tell, job.backfill, writer)
     log("INFO", "run.started", f"{len(share)} of {len(every)} slices", since=utc(span.start), until=utc(span.end))
     try:
         with _stoppable(), _progress(len(share), sys.stderr) as told:

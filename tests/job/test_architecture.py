@@ -31,7 +31,7 @@ CORE = {
     "job.config": {"job.errors", "job.policy", "job.units"},
     "job.plan": VALUES | {"job.config"},
     "job.slices": VALUES
-    | {"job.config", "job.examine", "job.judge", "job.plan", "job.series", "job.sources", "job.store"},
+    | {"job.config", "job.examine", "job.judge", "job.mutes", "job.plan", "job.series", "job.sources", "job.store"},
     "job.run": VALUES | {"job.plan", "job.slices", "job.sources.recent", "job.store"},
     "job.kinship": {"job.anomaly"},
     "job.nature": {"job.anomaly", "job.kinship", "job.units"},
@@ -41,7 +41,7 @@ CORE = {
     "job.found": VALUES | {"job.incident", "job.kinship", "job.report", "job.series", "job.store"},
     "job.page": VALUES | {"job.found", "job.incident", "job.kinship", "job.sentence", "job.series"},
     "job.listing": VALUES | {"job.incident", "job.kinship", "job.report"},
-    "job.mutes": VALUES | {"job.incident", "job.store"},
+    "job.mutes": VALUES | {"job.incident", "job.kinship", "job.store"},
     "job.publish": VALUES | {"job.found", "job.incident", "job.mutes", "job.page", "job.store"},
     "job.backtest": set(),
     "job.backtest.events": set(),
