@@ -7,8 +7,9 @@ from detectors.adaptive import Adaptive
 from detectors.detector import Detector
 from detectors.ewma import Ewma
 from detectors.frame import Frame, Labels
+from detectors.peers import Peers
 from detectors.scores import CAP, Scores
 from detectors.seasonal import Seasonal
 from detectors.zscore import ZScore
 
-__all__ = ["CAP", "Adaptive", "Detector", "Ewma", "Frame", "Labels", "Scores", "Seasonal", "ZScore"]
+__all__ = ["CAP", "Adaptive", "Detector", "Ewma", "Frame", "Labels", "Peers", "Scores", "Seasonal", "ZScore"]

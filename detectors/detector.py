@@ -27,6 +27,14 @@ class Detector(Protocol):
         """Score every point of the frame; the answer's arrays have the frame's shape."""
 
 
+def compares_rows(detector: Detector) -> bool:
+    """Whether the detector says, by an attribute `peers = True`, that it compares the series of a frame.
+
+    Its answer for one series depends on the others, so that it is called once on all of them.
+    """
+    return bool(getattr(detector, "peers", False))
+
+
 def available() -> dict[str, EntryPoint]:
     """Every installed detector by name, this package's own through the same door as anyone's."""
     return {point.name: point for point in sorted(entry_points(group=GROUP))}

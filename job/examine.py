@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import Detector, Frame, Scores
+from detectors.detector import compares_rows
 from job.anomaly import Anomaly, split_labels
 from job.judge import Subject, Verdict, context, flags, judge, settling
 from job.policy import Policy
@@ -44,7 +45,7 @@ def examine(
     points are scored and judged as any, but teach nobody what is usual.
     """
     frame = _zeroed(frame) if policy.absence == "zero" else frame
-    size = len(frame.labels) if any(getattr(d, "peers", False) for d in detectors.values()) else BLOCK
+    size = len(frame.labels) if any(map(compares_rows, detectors.values())) else BLOCK
     verdicts: list[tuple[int, Verdict]] = []
     traces: list[Trace] = []
     for low in range(0, len(frame.labels), max(size, 1)):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from detectors.names import prefix
 from job.anomaly import Anomaly, Resource, telling
 
 Way: TypeAlias = Literal["in", "out", ""]
@@ -17,8 +18,6 @@ _WORDS = re.compile(r"[a-z]+")
 
 _OWN = {"instance_id", "instance_name", "gateway_name", "tunnel_name", "node_name", "pod_name", "router_id"}
 """Labels of which every resource has its own value, so that nothing is grouped by them."""
-
-_SUFFIX = re.compile(r"[-_.](?=[a-z0-9]*\d)[a-z0-9]{1,8}$")
 
 
 @dataclass(frozen=True)
@@ -96,15 +95,9 @@ def groups(one: Thing) -> dict[str, str]:
     if "region" not in found and re.fullmatch(r"[a-z]+-[a-z]+\d+-[a-z]", place):
         found["region"] = place[:-2]
     names = [labels[key] for key in labels if key.endswith("_name") and key in _OWN]
-    if names and (prefix := _prefix(names[0])) != names[0]:
-        found["prefix"] = prefix
+    if names and (shorter := prefix(names[0])) != names[0]:
+        found["prefix"] = shorter
     return found
-
-
-def _prefix(name: str) -> str:
-    """An instance's name without the numbers and random letters at its end."""
-    shorter = _SUFFIX.sub("", name)
-    return name if shorter == name else _prefix(shorter)
 
 
 def census(things: Iterable[Thing], most: int = 500) -> dict[str, int]:

@@ -5,11 +5,15 @@ import sys
 import pytest
 
 import detectors.ewma
+import detectors.names
+import detectors.peers
 import detectors.seasonal
 import detectors.zscore
 
 
-@pytest.mark.parametrize("module", [detectors.ewma, detectors.seasonal, detectors.zscore])
+@pytest.mark.parametrize(
+    "module", [detectors.ewma, detectors.names, detectors.peers, detectors.seasonal, detectors.zscore]
+)
 def test_the_examples_are_true(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]  # pytest hands the module over as an object
     assert result.attempted > 0

@@ -8,6 +8,7 @@ import pytest
 from detectors import Detector, Frame, Scores
 from detectors.detector import available, load
 from detectors.laws import LAWS, Law, check, verify
+from detectors.peers import Peers
 from detectors.scores import score
 from detectors.zscore import ZScore
 
@@ -133,6 +134,19 @@ def test_a_detector_of_peers_is_exempt_from_the_first_law() -> None:
         peers: bool = True
 
     BY_NAME["rows are independent"].check(Peers(spoil=peers))
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [("a flat line is quiet", silent), ("a score is in deviations", silent), ("an incident stays what it was", echoes)],
+)
+def test_a_detector_of_peers_is_held_to_the_other_laws(name: str, spoil: Spoil) -> None:
+    @dataclass(frozen=True)
+    class Spoilt(Broken):
+        peers: bool = True
+
+    with pytest.raises(AssertionError):
+        BY_NAME[name].check(Spoilt(sound=Peers(), spoil=spoil))
 
 
 def test_check_names_what_is_broken_and_verify_raises_it() -> None:

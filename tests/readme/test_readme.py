@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from job.config import load
+from job.lineup import build
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -61,6 +62,14 @@ def test_the_configuration_of_the_readme_is_one() -> None:
     settings = load({"config": "x"}, {}, lambda _: text)
     assert set(tomllib.loads(text)) <= settings.model_fields_set
     assert settings.policy_of("router.googleapis.com/nat/dropped_sent_packets_count").direction == "up"
+
+
+def test_the_configuration_of_peers_is_one() -> None:
+    text = block("toml", "# peers.toml")
+    settings = load({"config": "x"}, {}, lambda _: text)
+    made = build(settings.detectors, settings.detector)
+    assert list(made) == ["adaptive", "peers"]
+    assert (settings.policy.votes, settings.policy.false_alarms) == (1, load({}, {}, str).policy.false_alarms)
 
 
 def test_the_gate_runs_the_test_command_of_the_readme() -> None:
