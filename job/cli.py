@@ -87,6 +87,7 @@ _META = {
     "retry_for": "DURATION",
     "mutes": "FILE",
     "tell": "N",
+    "write_back": "PROJECT",
     "monitoring_endpoint": "HOST:PORT",
 }
 

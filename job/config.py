@@ -130,6 +130,12 @@ class Settings(_Table):
     retry_for: Positive = Field(timedelta(minutes=3), description="How long a failing call is tried again.")
     mutes: str = Field("", description="File (local or gs://) of mutes, maintenance windows and holidays.")
     tell: int = Field(0, ge=0, description="Most incidents of a day that are announced, the worst; 0: all of them.")
+    write_back: str = Field(
+        "",
+        pattern=r"^$|^[a-z0-9.:-]{1,100}$",
+        description="Project to which runs write how many incidents are on, the worst severity and a heartbeat, as "
+        "custom metrics; default: none.",
+    )
     fresh: bool = Field(False, description="Score every day of a backfill again, even those that are complete.")
     monitoring_endpoint: str = Field(
         "", pattern=r"^$|^[^\s/]+:\d{1,5}$", description="HOST:PORT of a stand-in for Cloud Monitoring, in plain text."

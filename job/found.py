@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TypeAlias
 
 from pydantic import ValidationError
 
@@ -15,6 +16,8 @@ from job.series import NAME, Looked, Trace, key, parsed
 from job.store import Store
 
 DAY = timedelta(days=1)
+
+Key: TypeAlias = tuple[object, ...]
 
 BACK = 31
 """So many times more is read, at most, to find where an event began or ended that was on at the edge of the time."""
@@ -35,8 +38,8 @@ class Found:
     problems: tuple[str, ...]
 
 
-def find(store: Store, since: datetime, until: datetime) -> Found:
-    """The incidents that touch `[since, until)`, and what they were made of.
+def find(store: Store, since: datetime, until: datetime, *, drawn: bool = True) -> Found:
+    """The incidents that touch `[since, until)`, and what they were made of: the traces only if they are `drawn`.
 
     Raises:
         NotAllowed: a permission is missing.
@@ -45,16 +48,13 @@ def find(store: Store, since: datetime, until: datetime) -> Found:
     problems: list[str] = []
     reading, start, end = _whole(store, since, until, problems)
     anomalies = reading.anomalies
-    looked, traces = _series(store, start, end, problems)
+    looked, traces, flat = _series(store, start, end, anomalies, problems, drawn=drawn)
     published = tuple(ledger(store, start, end, problems))
-    by: dict[tuple[object, ...], tuple[Trace, ...]] = {}
-    for trace in traces:
-        by[trace.key] = (*by.get(trace.key, ()), trace)
-    found = group(anomalies, judged(looked), published, plateaus(anomalies, by))
+    found = group(anomalies, judged(looked), published, flat)
     return Found(
         incidents=tuple(i for i in found if i.start < until and i.end > since),
         anomalies={a.id: a for a in anomalies},
-        traces=by,
+        traces=traces,
         looked=tuple(one for one in looked if one.start < until and one.start + DAY > since),
         published=published,
         problems=tuple(dict.fromkeys(problems)),
@@ -107,16 +107,26 @@ def _data(store: Store, name: str, problems: list[str]) -> bytes:
     return there.data if there else b""
 
 
-def _series(store: Store, since: datetime, until: datetime, problems: list[str]) -> tuple[list[Looked], list[Trace]]:
+def _series(
+    store: Store, since: datetime, until: datetime, anomalies: Iterable[Anomaly], problems: list[str], *, drawn: bool
+) -> tuple[list[Looked], Mapping[Key, tuple[Trace, ...]], dict[str, float]]:
+    """What was looked at, the traces if they are drawn, and `plateaus`; one object is held at a time beside them."""
     looked: list[Looked] = []
-    traces: list[Trace] = []
+    traces: dict[Key, tuple[Trace, ...]] = {}
+    flat: dict[str, float] = {}
+    spikes: dict[Key, list[Anomaly]] = {}
+    for a in anomalies:
+        if a.kind == "spike":
+            spikes.setdefault(key(a.project, a.query, a.resource, a.labels), []).append(a)
     for name in _days(store, NAME, since, until):
         for record in parsed(name, _data(store, name, problems), problems):
             if isinstance(record, Looked):
                 looked.append(record)
-            else:
-                traces.append(record)
-    return looked, traces
+                continue
+            flat |= plateaus(record, spikes.get(record.key, ()))
+            if drawn:
+                traces[record.key] = (*traces.get(record.key, ()), record)
+    return looked, traces, flat
 
 
 def ledger(store: Store, since: datetime, until: datetime, problems: list[str]) -> Iterator[Incident]:
@@ -159,16 +169,13 @@ def judged(looked: Sequence[Looked]) -> Judged:
     return Judged(slots, census, until)
 
 
-def plateaus(anomalies: Iterable[Anomaly], traces: Mapping[tuple[object, ...], Sequence[Trace]]) -> dict[str, float]:
-    """How flat the top of each spike is: the range of its upper half, as a share of its largest value."""
+def plateaus(trace: Trace, spikes: Iterable[Anomaly]) -> dict[str, float]:
+    """How flat the top of each spike of a series is: the range of its upper half, as a share of its largest value."""
     flat: dict[str, float] = {}
-    for a in anomalies:
-        if a.kind != "spike":
-            continue
-        for trace in traces.get(key(a.project, a.query, a.resource, a.labels), ()):
-            values = sorted(v for v in window(trace, a.start, a.end) if v is not None)
-            if len(values) >= 6 and values[-1] > 0:
-                flat[a.id] = (values[-1] - values[len(values) // 2]) / values[-1]
+    for a in spikes:
+        values = sorted(v for v in window(trace, a.start, a.end) if v is not None)
+        if len(values) >= 6 and values[-1] > 0:
+            flat[a.id] = (values[-1] - values[len(values) // 2]) / values[-1]
     return flat
 
 

@@ -129,7 +129,7 @@ def table(incidents: Iterable[Incident], most: int = 0) -> "Table":
 
 
 def _words(incident: Incident) -> Iterator[str]:
-    yield f"{incident.start:%m-%d %H:%M}"
+    yield f"{incident.start:%Y-%m-%d %H:%M}"
     yield lasting(timedelta(seconds=incident.duration)) + ("" if incident.state == "closed" else " so far")
     yield clean(incident.nature, 40)
     of = "" if incident.tested is None else f", {incident.resources} of {incident.tested}"
@@ -138,7 +138,9 @@ def _words(incident: Incident) -> Iterator[str]:
     if not incident.excess_bytes:
         total = incident.excess_packets, "packets"
     value, unit = total
-    yield (clean(incident.top[0].sentence, 90) if not value else f"{quantity(abs(value), unit)} {_more(value)}")
+    top = incident.top[0]
+    said = top.sentence.replace(f" of {clean(top.where)}", "").partition(",")[0]
+    yield f"{quantity(abs(value), unit)} {_more(value)}" if value else clean(said, 90)
 
 
 def _more(value: float) -> str:

@@ -56,8 +56,22 @@ def records(store: Store, execution: str, now: datetime) -> list[dict[str, Any]]
     return found
 
 
-def publish(telling: Telling, execution: str, tasks: int, now: datetime) -> bool:
-    """Tell and render what an execution found, if all of its tasks are through; whether it was so.
+@dataclass(frozen=True)
+class Told:
+    """What an execution had to tell: the incidents of its days, the worst first, and which of them were new."""
+
+    incidents: tuple[Incident, ...] = ()
+    new: frozenset[str] = frozenset()
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """What one may be paged by: the incidents that are on or new, neither muted nor held back, and the worst."""
+        here = [i for i in self.incidents if i.told and not i.muted and (i.state != "closed" or i.id in self.new)]
+        return {"incidents": len(here), "worst_severity": max((i.severity for i in here), default=0)}
+
+
+def publish(telling: Telling, execution: str, tasks: int, now: datetime) -> Told | None:
+    """Tell and render what an execution found, if all of its tasks are through; None where they are not.
 
     Two tasks that both see all records tell every incident once and write the same pages.
 
@@ -67,16 +81,20 @@ def publish(telling: Telling, execution: str, tasks: int, now: datetime) -> bool
     """
     told = [r for r in records(telling.store, execution, now) if r.get("status") in {"done", "failed"}]
     if len(told) < tasks:
-        return False
+        return None
     slices = [piece for record in told for piece in record["slices"]]
     days = sorted({date.fromisoformat(piece["day"]) for piece in slices if piece["status"] != "waiting"})
+    every: dict[str, Incident] = {}
+    new: set[str] = set()
     for day in days:
         here = [piece for piece in slices if piece["day"] == str(day)]
         if all(p["status"] == "complete" for p in here) and telling.store.head(page_name(day)):
             continue
         skipped = [Skipped(p["slice"], p["error"] or "") for p in here if p["status"] == "failed"]
-        one_day(telling, day, sorted(skipped, key=lambda s: s.what))
-    return True
+        told_of = one_day(telling, day, sorted(skipped, key=lambda s: s.what))
+        every |= {i.id: i for i in told_of.incidents}
+        new |= told_of.new
+    return Told(tuple(sorted(every.values(), key=rank)), frozenset(new))
 
 
 def page_name(day: date) -> str:
@@ -84,32 +102,35 @@ def page_name(day: date) -> str:
     return f"reports/{day}.html"
 
 
-def one_day(telling: Telling, day: date, skipped: Sequence[Skipped] = ()) -> None:
+def one_day(telling: Telling, day: date, skipped: Sequence[Skipped] = ()) -> Told:
     """Tell what is new of a day, and render its page."""
     start = datetime.combine(day, time(), UTC)
     found = find(telling.store, start, start + DAY)
     incidents = tuple(sorted(telling.mutes.over(found.incidents), key=rank))
-    incidents = tell(telling, replace(found, incidents=incidents), day)
+    incidents, new = tell(telling, replace(found, incidents=incidents), day)
     held = sum(1 for i in incidents if not i.told and not i.muted)
     page = render(replace(found, incidents=incidents), start, start + DAY, skipped, held)
     put_over(telling.store, page_name(day), page.encode())
     _point(telling.store, day, found, incidents)
+    return Told(incidents, new)
 
 
-def tell(telling: Telling, found: Found, day: date) -> tuple[Incident, ...]:
-    """Bring the ledger up to date, and log what that changed; the incidents, as they are published now."""
+def tell(telling: Telling, found: Found, day: date) -> tuple[tuple[Incident, ...], frozenset[str]]:
+    """Bring the ledger up to date, and log what that changed; the incidents as they are published now, and the new."""
     loud = [i.id for i in found.incidents if not i.muted]
     allowed = set(loud[: telling.most] if telling.most else loud)
     now = {i.id: i.model_copy(update={"told": i.told or i.id in allowed}) for i in found.incidents}
+    new: set[str] = set()
     for begun in sorted({day, *(i.start.date() for i in now.values())}):
         mine = [i for i in now.values() if i.start.date() == begun]
         changes = _written(telling, f"{LEDGER}date={begun}/incidents.jsonl", mine, sweep=begun == day)
         for change in changes:
             _say(telling, change)
+        new |= {incident.id for what, incident in changes if what == "opened"}
     held = sum(1 for i in now.values() if not i.told and not i.muted)
     if held:
         telling.log("WARNING", "incidents.held", f"{held} incidents of {day} held back by the limit", held=held)
-    return tuple(sorted(now.values(), key=rank))
+    return tuple(sorted(now.values(), key=rank)), frozenset(new)
 
 
 def _written(telling: Telling, name: str, mine: Sequence[Incident], *, sweep: bool) -> list[Change]:
@@ -197,11 +218,11 @@ def _day(data: bytes) -> str:
         return ""
 
 
-def attempt(telling: Telling, execution: str, tasks: int, now: datetime) -> int:
+def attempt(telling: Telling, execution: str, tasks: int, now: datetime) -> tuple[int, Told | None]:
     """`publish`; a failure is logged, and the exit status says so."""
     try:
-        publish(telling, execution, tasks, now)
+        told = publish(telling, execution, tasks, now)
     except NetanomalyError as error:
         telling.log("ERROR", "report.failed", f"the anomalies are written, but not their report: {error}")
-        return error.exit_status
-    return 0
+        return error.exit_status, None
+    return 0, told

@@ -57,6 +57,15 @@ def utc(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def many(number: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> many(1, "incident"), many(1200, "incident")
+    ('1 incident', '1,200 incidents')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def parse_time(words: str) -> datetime:
     """Read an RFC 3339 time or a date; what has no zone is UTC.
 

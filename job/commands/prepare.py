@@ -58,6 +58,20 @@ def _remembering(
     return Cached(source, kept, present, log, origin=stand_in(settings, environ))
 
 
+def write_back(job: Job, numbers: Mapping[str, int], environ: Mapping[str, str], now: datetime) -> None:
+    """Write numbers about the job to Cloud Monitoring, in the project that the settings name.
+
+    Raises:
+        NetanomalyError: it did not take them.
+    """
+    from job.sources.monitoring.client import Patience
+    from job.sources.monitoring.writing import write
+
+    settings = job.settings
+    patience = Patience(total=settings.retry_for)
+    write(settings.write_back, numbers, job.store.url, now, stand_in(settings, environ), patience)
+
+
 def _checks(settings: Settings, now: datetime) -> Iterator[Callable[[], object]]:
     """What can be wrong with what the settings name, to be found before any of it is asked."""
     for name in settings.detectors:

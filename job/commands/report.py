@@ -45,7 +45,7 @@ def report(
         problems = _anomalies(store, start, end, form, wanted)
     else:
         mutes = open_mutes(settings.mutes)
-        found = find(store, start, end)
+        found = find(store, start, end, drawn=form == "html")
         shown = wanted.incidents(sorted(mutes.over(found.incidents), key=rank))
         _incidents(replace(found, incidents=shown), start, end, form)
         problems = found.problems

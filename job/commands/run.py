@@ -4,27 +4,31 @@ import os
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from types import FrameType
 from typing import Any, TextIO
 
-from job.commands.prepare import prepare
+from job.commands.prepare import prepare, write_back
 from job.commands.show import console, line
 from job.config import Settings
-from job.errors import ConfigError
+from job.errors import ConfigError, NetanomalyError
+from job.found import find
+from job.incident import rank
+from job.listing import table
 from job.log import Log, json_lines, plain_lines
-from job.plan import mine
-from job.publish import Telling
+from job.plan import Window, mine
+from job.publish import Telling, Told
 from job.publish import attempt as publish
 from job.run import Stopped, Task, exit_status
 from job.run import run as run_slices
-from job.slices import Outcome
-from job.units import utc
+from job.slices import Job, Outcome
+from job.units import many, utc
 
-MOST = 30
-"""So many anomalies are shown at the end of a run, the worst ones."""
+MOST = 10
+"""So many incidents are shown at the end of a run, the worst ones."""
 
 
 def run(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
@@ -41,16 +45,28 @@ def run(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     try:
         with _stoppable(), _progress(len(share), sys.stderr) as told:
             outcomes = run_slices(job, share, task, told)
-            published = publish(telling, task.execution, task.count, job.now)
+            published, told_of = publish(telling, task.execution, task.count, job.now)
     except Stopped:
         log("ERROR", "run.stopped", "stopped before the end; the same command goes on where this one ended")
         sys.stdout.flush()
         os._exit(1)  # threads that wait for an answer would hold the process past its grace
     status = exit_status(outcomes) or published
-    _summarise(log, outcomes, status)
+    if settings.write_back and told_of and not job.backfill:
+        status = _written_back(job, told_of, environ, now, well=not status) or status
+    _summarise(log, outcomes, status, told_of)
     if not cloud:
-        _show(outcomes, settings.output, stderr=not terminal)
+        _show(job, span, outcomes, stderr=not terminal)
     return status
+
+
+def _written_back(job: Job, told: Told, environ: Mapping[str, str], now: datetime, *, well: bool) -> int:
+    """Write the run's numbers as metrics; a failure is logged, and the exit status says so."""
+    try:
+        write_back(job, {**told.numbers, "heartbeat": int(well)}, environ, now)
+    except NetanomalyError as error:
+        job.log("ERROR", "metrics.failed", f"everything is written, but not the metrics about it: {error}")
+        return 1
+    return 0
 
 
 def _task(environ: Mapping[str, str], now: datetime) -> Task:
@@ -118,12 +134,15 @@ def _totals(outcomes: list[Outcome]) -> dict[str, Any]:
     """The run in numbers."""
     statuses = {s: sum(o.status == s for o in outcomes) for s in ("done", "complete", "kept", "waiting", "failed")}
     suppressed: dict[str, int] = {}
+    series: Counter[str] = Counter()
     for outcome in outcomes:
+        part = outcome.slice.name.partition("/")[2]
+        series[part] = max(outcome.series, series[part])
         for rule, n in outcome.suppressed.items():
             suppressed[rule] = suppressed.get(rule, 0) + n
     return {
         "slices": statuses,
-        "series": sum(o.series for o in outcomes),
+        "series": series.total(),
         "points": sum(o.points for o in outcomes),
         "tested": sum(o.tested for o in outcomes),
         "flagged": sum(len(o.anomalies) for o in outcomes),
@@ -132,35 +151,37 @@ def _totals(outcomes: list[Outcome]) -> dict[str, Any]:
     }
 
 
-def _summarise(log: Log, outcomes: list[Outcome], status: int) -> None:
+def _summarise(log: Log, outcomes: list[Outcome], status: int, told: Told | None) -> None:
     totals = _totals(outcomes)
     failed = totals["slices"]["failed"]
     event, severity = ("run.failed", "ERROR") if status else ("run.done", "INFO")
-    log(
-        severity,
-        event,
-        f"{len(outcomes)} slices, {failed} failed; {totals['flagged']} anomalies",
-        **totals,
-        exit=status,
-    )
+    message = f"{len(outcomes)} slices, {failed} failed; {totals['flagged']} anomalies"
+    if told:  # the last task out; the others know only of anomalies
+        totals |= {"incidents": len(told.incidents), "new": len(told.new)}
+        message += f"; {many(len(told.incidents), 'incident')}, {len(told.new)} of them new"
+    log(severity, event, message, **totals, exit=status)
 
 
-def _show(outcomes: list[Outcome], output: str, *, stderr: bool) -> None:
-    """The anomalies as a table, what was looked at, and where it was written."""
-    from job.report import table
-
-    to = console(stderr=stderr)
-    found = [a for o in outcomes for a in o.anomalies]
-    if found:
-        to.print(table(found, to.width, MOST))
-    if len(found) > MOST:
-        line(to, f"… and {len(found) - MOST} more, less severe: netanomaly report --output {output}")
+def _show(job: Job, span: Window, outcomes: list[Outcome], *, stderr: bool) -> None:
+    """The incidents as a table, what was looked at, and where it was written."""
+    to, output = console(stderr=stderr), job.settings.output.rstrip("/")
+    try:
+        found = find(job.store, span.start, span.end, drawn=False)
+    except NetanomalyError as error:
+        line(to, f"the incidents cannot be shown: {error}")
+    else:
+        incidents = sorted(job.mutes.over(found.incidents), key=rank)
+        if incidents:
+            to.print(table(incidents, MOST))
+        if len(incidents) > MOST:
+            line(to, f"… and {len(incidents) - MOST} more, less severe: netanomaly report --output {output}")
+        line(to, f"{many(len(incidents), 'incident')} since {span.start:%Y-%m-%d %H:%M} UTC")
     for words in _words(_totals(outcomes)):
         line(to, words)
     for outcome in outcomes:
         if outcome.status == "failed":
             line(to, f"failed: {outcome.slice.name}: {outcome.error}")
-    line(to, f"written to {output.rstrip('/')}/anomalies/")
+    line(to, f"written to {output}")
 
 
 def _words(totals: dict[str, Any]) -> Iterator[str]:

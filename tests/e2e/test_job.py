@@ -218,3 +218,28 @@ def test_a_configuration_in_the_bucket_is_read_from_there(here: World) -> None:
     client.close()
     here.run("run", "--config", f"gs://{bucket}/netanomaly.toml")
     assert [a["kind"] for a in records(here.objects(bucket))] == ["spike"]
+
+
+def test_a_run_writes_back_what_one_may_be_paged_by(here: World) -> None:
+    bucket = here.cloud.make_bucket()
+    words = ("--hours", "72", "--output", f"gs://{bucket}", "--write-back", "p")
+    here.monitoring.written.points.clear()
+    done = here.run("run", *words)
+    points = {name.rpartition("/")[2]: rows for (name, _), rows in here.monitoring.written.points.items()}
+    assert set(points) == {"incidents", "worst_severity", "heartbeat"}
+    ((_, new),) = points["incidents"]
+    opened = [line for line in done.log if line["event"] == "incident.opened"]
+    assert new == len(opened) > 0
+    assert points["worst_severity"][0][1] == max(line["incident_severity"] for line in opened)
+    assert points["heartbeat"][0][1] == 1
+    assert "ok      write metrics to p" in here.run("check", *words).out
+
+
+def test_metrics_that_cannot_be_written_take_nothing_from_the_rest(here: World) -> None:
+    bucket = here.cloud.make_bucket()
+    words = ("--hours", "2", "--output", f"gs://{bucket}", "--write-back", "elsewhere")
+    done = here.run("run", *words, status=1)
+    (said,) = [line for line in done.log if line["event"] == "metrics.failed"]
+    assert "grant roles/monitoring.metricWriter" in said["message"]
+    assert here.objects(bucket, "reports/")
+    assert "grant roles/monitoring.metricWriter" in here.run("check", *words, status=3).out

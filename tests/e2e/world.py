@@ -107,7 +107,7 @@ def _fill(world: World, vms: int) -> None:
     start = world.midnight - timedelta(days=DAYS - 1)
     for vm in range(vms):
         rng = np.random.default_rng(vm)
-        time = np.arange(DAYS * PER_DAY)
+        time = np.arange((DAYS + 1) * PER_DAY)  # nobody has gone in the first hour after midnight
         shape = 1 + 0.5 * np.sin(2 * np.pi * (time / PER_DAY - 0.3)) + 0.1 * np.sin(2 * np.pi * time / (7 * PER_DAY))
         packets = 4e5 * (vm + 1) * shape * rng.gamma(200, 1 / 200, len(time))
         flood = slice((DAYS - 3) * PER_DAY + 40, (DAYS - 3) * PER_DAY + 52)

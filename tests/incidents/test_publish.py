@@ -142,7 +142,7 @@ def test_the_last_task_out_renders_and_tasks_make_the_same_pages(tmp_path: Path)
     done = []
     for index in (2, 0, 1):
         three.run(index, 3)
-        done.append(publish(Telling(three.job.store, logs, Mutes()), "e1", 3, PRESENT))
+        done.append(publish(Telling(three.job.store, logs, Mutes()), "e1", 3, PRESENT) is not None)
     assert done == [False, False, True]
     for prefix in ("reports/", "incidents/"):
         assert tree(tmp_path / "one", prefix) == tree(tmp_path / "three", prefix)
@@ -168,7 +168,7 @@ def test_a_report_that_fails_is_an_error_and_no_crash(tmp_path: Path) -> None:
     bench(tmp_path, hours=1).run()
     (tmp_path / "reports").write_text("in the way")
     logged = io.StringIO()
-    status = attempt(Telling(Folder(tmp_path), json_lines(logged), Mutes()), "e1", 1, PRESENT)
+    status, _ = attempt(Telling(Folder(tmp_path), json_lines(logged), Mutes()), "e1", 1, PRESENT)
     assert status != 0
     assert "report.failed" in logged.getvalue()
 
@@ -180,3 +180,21 @@ def test_an_incident_is_the_same_from_each_of_its_days(tmp_path: Path, day: date
     teller.write(event("in bytes", 5000, 1000, start=NEXT, continued=True), day=NEXT)
     (incident,) = find(teller.store, day, day + timedelta(days=1)).incidents
     assert (incident.start, incident.end) == (NEXT - 40 * MINUTE, NEXT + 30 * MINUTE)
+
+
+def test_what_one_may_be_paged_by_is_on_or_new(tmp_path: Path) -> None:
+    teller = Teller(tmp_path)
+    teller.write(ON, event("in bytes", 5000, 1000, "db-1", start=DAY, severity=82))
+    assert one_day(teller.telling, DAY.date()).numbers == {"incidents": 2, "worst_severity": 82}
+    assert one_day(teller.telling, DAY.date()).numbers == {"incidents": 1, "worst_severity": 75}
+    teller.write(OVER)
+    assert one_day(teller.telling, DAY.date()).numbers == {"incidents": 0, "worst_severity": 0}
+
+
+def test_nobody_is_paged_by_what_is_muted_or_held_back(tmp_path: Path) -> None:
+    mutes = parse('[[mute]]\nreason = "known"\nuntil = 2027-01-01\nresource = "db-*"\n', "mutes.toml")
+    teller = Teller(tmp_path, mutes=mutes, most=1)
+    teller.write(
+        ON, event("in bytes", 5000, 1000, "db-1", severity=99, zone="us-east1-b"), event("in bytes", 5000, 1000, "bb-1")
+    )
+    assert one_day(teller.telling, DAY.date()).numbers == {"incidents": 1, "worst_severity": 75}

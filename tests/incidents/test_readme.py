@@ -1,5 +1,6 @@
 """What the README says of incidents is so."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from job.incident import Incident
 from job.log import json_lines
 from job.mutes import parse
 from job.nature import NATURES
-from job.publish import Telling, one_day
+from job.publish import Telling, Told, one_day
+from job.sources.monitoring.writing import PREFIX
 from job.store.folder import Folder
 from tests.incidents.events import NIGHT, event
 from tests.page.findings import DAY
@@ -35,6 +37,23 @@ def test_every_nature_is_documented(name: str) -> None:
 
 def test_the_mutes_are_some() -> None:
     assert len(parse(block("toml", "# mutes.toml"), "README").every) == 3
+
+
+def test_the_alerting_policies_are_json_and_name_what_is_written() -> None:
+    logged = json.loads(re.findall(r"--policy='(.*?)'", README, re.DOTALL)[0])
+    words = logged["conditions"][0]["conditionMatchedLog"]["filter"]
+    assert set(re.findall(r"[a-z]+\.[a-z]+(?=\")", words)) == {
+        "run.failed",
+        "report.failed",
+        "incident.opened",
+        "incident.amended",
+    }
+    assert "notificationRateLimit" in logged["alertStrategy"]  # without which no policy on logs is taken
+    paged = json.loads(re.findall(r"<<'END'\n(.*?)^END", README, re.DOTALL | re.MULTILINE)[0])
+    filters = [next(v for k, v in one.items() if k != "displayName")["filter"] for one in paged["conditions"]]
+    assert all(f'metric.type="{PREFIX}' in words for words in filters)
+    names = {re.findall(r"netanomaly/(\w+)", words)[0] for words in filters}
+    assert names <= {*Told().numbers, "heartbeat"}
 
 
 def test_duckdb_reads_what_was_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,8 @@ def test_without_a_terminal_the_log_goes_to_stdout_and_the_table_to_stderr(tmp_p
     found = told(tmp_path / "netanomaly-out")
     assert events.count("anomaly.found") == len(found) > 0
     assert "severity" in done.stderr
-    assert done.stderr.splitlines()[-1] == "written to netanomaly-out/anomalies/"
+    assert "nature" in done.stderr
+    assert done.stderr.splitlines()[-1] == "written to netanomaly-out"
     assert f"{len(found)} anomalies" in done.stderr
 
 
@@ -60,8 +61,8 @@ def test_a_terminal_shows_the_table_and_no_json(tmp_path: Path) -> None:
         text = b"".join(iter(lambda: _read(ours), b"")).decode()
         assert child.wait(60) == 0
     os.close(ours)
-    assert "observed" in text
-    assert "written to netanomaly-out/anomalies/" in text
+    assert "nature" in text
+    assert "written to netanomaly-out" in text
     assert '{"severity"' not in text
 
 

@@ -13,16 +13,19 @@ from typing import Any, Self
 import grpc
 from google.api import metric_pb2
 from google.cloud import monitoring_v3
+from google.protobuf import empty_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from tests.monitoring_server import align, filters
 from tests.monitoring_server.data import Metric, Series, series
 from tests.monitoring_server.errors import Refused, invalid
+from tests.monitoring_server.written import Written
 
 ListRequest = monitoring_v3.ListTimeSeriesRequest.pb()
 ListResponse = monitoring_v3.ListTimeSeriesResponse.pb()
 GetDescriptor = monitoring_v3.GetMetricDescriptorRequest.pb()
 ListDescriptors = monitoring_v3.ListMetricDescriptorsRequest.pb()
+CreateRequest = monitoring_v3.CreateTimeSeriesRequest.pb()
 DescriptorList = monitoring_v3.ListMetricDescriptorsResponse.pb()
 
 _PAGE = 100_000
@@ -67,6 +70,7 @@ class MonitoringServer:
     gate: threading.Event | None = None
     calls: dict[str, int] = field(default_factory=dict)
     requests: list[Any] = field(default_factory=list)
+    written: Written = field(default_factory=Written)
     points: int = 0
     peak: int = 0
     _metrics: dict[str, Metric] = field(default_factory=dict)
@@ -123,6 +127,7 @@ class MonitoringServer:
             {
                 "ListTimeSeries": method("ListTimeSeries", self._list, ListRequest),
                 "GetMetricDescriptor": method("GetMetricDescriptor", self._descriptor, GetDescriptor),
+                "CreateTimeSeries": method("CreateTimeSeries", self._create, CreateRequest),
                 "ListMetricDescriptors": method("ListMetricDescriptors", self._descriptors, ListDescriptors),
             },
         )
@@ -172,16 +177,22 @@ class MonitoringServer:
                     return fault
         return None
 
-    def _project(self, name: str) -> str:
+    def _project(self, name: str, verb: str = "list") -> str:
         project = name.split("/")[1] if name.startswith("projects/") and len(name.split("/")) > 1 else ""
         if not project:
             raise invalid(f"Name must begin with '{{resource_container_type}}/{{resource_container_id}}', got: {name}")
         if project in self.denied or project not in self.projects:
             raise Refused(
                 grpc.StatusCode.PERMISSION_DENIED,
-                "Permission monitoring.timeSeries.list denied (or the resource may not exist).",
+                f"Permission monitoring.timeSeries.{verb} denied (or the resource may not exist).",
             )
         return project
+
+    def _create(self, request: Any) -> empty_pb2.Empty:
+        self._project(request.name, "create")
+        with self._changed:
+            self.written.take(request, self.now)
+        return empty_pb2.Empty()
 
     def _descriptor(self, request: Any) -> metric_pb2.MetricDescriptor:
         project, wanted = self._project(request.name), request.name.partition("/metricDescriptors/")[2]

@@ -12,7 +12,8 @@ from job.errors import ConfigError, Failed, NetanomalyError, NotAllowed
 
 T = TypeVar("T")
 
-_READ = "https://www.googleapis.com/auth/monitoring.read"
+READ = "https://www.googleapis.com/auth/monitoring.read"
+WRITE = "https://www.googleapis.com/auth/monitoring.write"
 _SAID = 500
 
 Pause = threading.Event
@@ -33,7 +34,7 @@ class Patience:
     longest: timedelta = timedelta(seconds=30)
 
 
-def connect(endpoint: str) -> tuple[Any, str]:
+def connect(endpoint: str, scope: str = READ) -> tuple[Any, str]:
     """Return a client, whose ListTimeSeries answers with bytes, and the project of its credentials, if they name one.
 
     With an `endpoint` ("127.0.0.1:8080") the client speaks to that address in the clear and without credentials.
@@ -50,7 +51,7 @@ def connect(endpoint: str) -> tuple[Any, str]:
     from google.auth.exceptions import DefaultCredentialsError
 
     try:
-        credentials, project = google.auth.default(scopes=[_READ])
+        credentials, project = google.auth.default(scopes=[scope])
     except DefaultCredentialsError:
         raise NotAllowed(
             "no Google Cloud credentials were found; run `gcloud auth application-default login`, "
@@ -158,12 +159,16 @@ def _meaning(error: Exception, about: str, project: str, permission: str) -> Net
         return Failed(f"{about} in project {project!r}: given up after retries; Cloud Monitoring said: {_said(cause)}")
     if isinstance(error, exceptions.Forbidden | exceptions.Unauthorized):
         return NotAllowed(
-            f"{about} in project {project!r}: {permission} was refused; grant roles/monitoring.viewer on that project. "
+            f"{about} in project {project!r}: {permission} was refused; grant {_role(permission)} on that project. "
             f"Cloud Monitoring said: {_said(error)}"
         )
     if isinstance(error, exceptions.BadRequest | exceptions.NotFound):
         return ConfigError(f"{about} in project {project!r}: Cloud Monitoring does not accept this: {_said(error)}")
     return Failed(f"{about} in project {project!r}: Cloud Monitoring said: {_said(error)}")
+
+
+def _role(permission: str) -> str:
+    return "roles/monitoring.metricWriter" if permission.endswith(".create") else "roles/monitoring.viewer"
 
 
 def _said(error: BaseException) -> str:
