@@ -107,11 +107,11 @@ def _help(name: str) -> str:
 FORMATS = ("table", "json", "csv", "html", "md")
 
 
-def _load(given: Mapping[str, Any]) -> Settings:
+def _load(given: Mapping[str, Any], instead: tuple[str, ...] = ()) -> Settings:
     from job.config import load
     from job.store import read_text
 
-    return load({name.rstrip("_"): value for name, value in given.items()}, os.environ, read_text)
+    return load({name.rstrip("_"): value for name, value in given.items()}, os.environ, read_text, instead)
 
 
 @cli.command(epilog=_EXITS)
@@ -201,6 +201,49 @@ def score(given: str, out: str, step: str | None, detectors: str | None, config:
     except ValueError as error:
         raise ConfigError(f"--step: {error}") from None
     return command(settings, given, out, length)
+
+
+_SHARE = click.FloatRange(min=0, max=1)
+_COMPARE = "Detectors to try beside those configured, several in one as zscore+ewma; all: each installed one; or none."
+_SIZES = "Sizes of spikes, drops, shifts and ramps, in times what the series showed."
+_SPACING = "Time between two incidents of a series."
+_WARM_UP = "Time after a series' first point in which there are none."
+_COOLDOWN = "False alarms so close together are one; at least two periods."
+
+_BACKTEST_EXITS = (
+    "Exit status: 0 done; 1 a demand is not met, or a retry may help; 2 fix the configuration; 3 not allowed."
+)
+
+
+@cli.command(epilog=_BACKTEST_EXITS)
+@_settings
+@click.option("--labels", metavar="FILE", default="", help="CSV (local or gs://) of known windows: series,start,end.")
+@click.option("--compare", metavar="NAME[,NAME…]", default="all", show_default=True, help=_COMPARE)
+@click.option("--kinds", metavar="NAME[,NAME…]", help="Kinds of incidents; default: every kind.")
+@click.option("--sizes", metavar="N[,N…]", default="1.2,1.5,2,3,5,10", show_default=True, help=_SIZES)
+@click.option("--replays", type=click.IntRange(0, 100), help="Replays with incidents; default: as many as sizes.")
+@click.option("--spacing", metavar="DURATION", default="2d", show_default=True, help=_SPACING)
+@click.option("--warm-up", metavar="DURATION", default="3d", show_default=True, help=_WARM_UP)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another seed, other places.")
+@click.option("--cooldown", metavar="DURATION", default="1h", show_default=True, help=_COOLDOWN)
+@click.option("--min-recall", type=_SHARE, help="Demand: least recall of incidents from --at-size up, and of outages.")
+@click.option("--at-size", type=click.FloatRange(min=1), default=3.0, show_default=True, help="Size of --min-recall.")
+@click.option("--max-false-alarms", type=click.FloatRange(min=0), help="Demand: most false alarms a week and series.")
+@click.option("--min-f1", type=_SHARE, help="Demand: least F1 of the labelled windows.")
+@click.option("--format", "form", type=click.Choice(FORMATS[:3]), default="table", show_default=True)
+@click.option("--plot", metavar="FILE", default="", help="HTML file for the plot.")
+def backtest(**given: Any) -> int:
+    """Replay the past, as it was and with incidents put in: what is caught, how late, and how many alarms are false.
+
+    Replays 28 days unless --hours or --from and --to say otherwise, by the code of `run`. Incidents of stated kinds
+    and sizes go to seeded places; a size of 3x is three times (or a third) of what the series showed there. Points are
+    read, and nothing is written but the plot. Demands are of the detectors as configured.
+    """
+    from job.commands.backtest import asked
+    from job.commands.backtest import backtest as command
+
+    own = {name: given.pop(name) for name in list(given) if name not in {"config", *Settings.model_fields}}
+    return command(lambda instead: _load(given, instead), asked(**own), os.environ, datetime.now(UTC))
 
 
 @cli.command()

@@ -192,10 +192,13 @@ class Given:
     called: Callable[[str], str]
 
 
-def load(flags: Mapping[str, Any], environ: Mapping[str, str], read: Callable[[str], str]) -> Settings:
+def load(
+    flags: Mapping[str, Any], environ: Mapping[str, str], read: Callable[[str], str], instead: tuple[str, ...] = ()
+) -> Settings:
     """Return the settings of flags over environment over file over defaults, validated as a whole.
 
     `flags` holds what was given by name; `read(place)` returns the text of the file that the key `config` names.
+    With detectors `instead` of those configured they are what `--detectors` alone would make of the rest.
 
     Raises:
         ConfigError: one message for each thing that is wrong, naming the value, the rule and the way out.
@@ -204,6 +207,9 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], read: Callable[[s
     env = Given(dict(_environment(environ)), lambda key: PREFIX + key.upper().replace(".", "__"))
     place = flag.values.get("config") or env.values.get("config")
     file = Given(_toml(str(place), read) if place else {}, lambda key: f"{key} in {place}")
+    if instead:
+        file, env, flag = (_without(given, instead) for given in (file, env, flag))
+        flag = Given({**flag.values, "detectors": instead}, flag.called)
     merged: dict[str, Any] = {}
     for given in (named(file, env, flag), file, env, flag):
         _merge(merged, {k: v for k, v in given.values.items() if k != "config"})
@@ -211,6 +217,14 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], read: Callable[[s
         return Settings.model_validate(merged)
     except ValidationError as error:
         raise ConfigError("\n".join(_complaints(error, (flag, env, file)))) from None
+
+
+def _without(given: Given, detectors: tuple[str, ...]) -> Given:
+    """A place without its choice of detectors, and without the settings of all but these."""
+    values = {key: value for key, value in given.values.items() if key not in {"detection", "detectors"}}
+    if isinstance(values.get("detector"), Mapping):
+        values["detector"] = {name: table for name, table in values["detector"].items() if name in detectors}
+    return Given(values, given.called)
 
 
 def named(*places: Given) -> Given:

@@ -65,6 +65,7 @@ def examine(
         tested=sum(v.tested for _, v in verdicts),
         warming_up=tuple(low + row for low, v in verdicts for row in v.warming_up),
         suppressed=dict(sorted(suppressed.items())),
+        known=tuple(moment for _, v in verdicts for moment in v.known),
         traces=tuple(traces),
     )
 

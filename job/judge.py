@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -42,13 +42,15 @@ class Verdict:
     """What came of one frame: the anomalies, and what was looked at without being told.
 
     `tested` counts series x periods that had a point and a baseline; `warming_up` holds the rows that had points but no
-    baseline yet; `suppressed` counts hits by the rule that held them back.
+    baseline yet; `suppressed` counts hits by the rule that held them back. `known` says of each anomaly when it was
+    certain: the beginning of the period whose end was the first moment to tell it at.
     """
 
     anomalies: tuple[Anomaly, ...]
     tested: int
     warming_up: tuple[int, ...]
     suppressed: Mapping[str, int]
+    known: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class _Opinion:
 
 @dataclass(frozen=True)
 class _Event:
-    """One event of one row, in columns: `[start, stop)`, its hits among them, and whose baseline tells it."""
+    """One event of one row, in columns: `[start, stop)`, its hits, where it was known, and whose baseline tells it."""
 
     row: int
     start: int
@@ -76,6 +78,7 @@ class _Event:
     kind: Kind
     way: Way
     continued: bool
+    known: int
     peak: int
     baseline: int
 
@@ -127,6 +130,7 @@ def judge(
         tested=int(np.count_nonzero(spoke)),
         warming_up=tuple(np.flatnonzero(young).tolist()),
         suppressed={rule: n for rule, n in sorted(suppressed.items()) if n},
+        known=tuple(frame.start + event.known * frame.step for event in events),
     )
 
 
@@ -292,6 +296,7 @@ def _deviation(opinion: _Opinion, row: int, hits: NDArray[np.intp], certain: NDA
         kind="spike" if way > 0 else "drop",
         way=way,
         continued=continued,
+        known=first if continued else int(hits[certain[hits]][0]),
         peak=peak,
         baseline=peak,
     )
@@ -340,6 +345,7 @@ def _silence(
         kind=down.kind,
         way=-1,
         continued=continued,
+        known=max(known_at, first),
         peak=max(start, down.start),
         baseline=int(known[-1]) if len(known) else down.start,
     )

@@ -359,3 +359,27 @@ def test_time_only_adds_to_what_was_told(
             if past.end - old.end > after * HOUR + HOUR and old.kind in {"spike", "absent"}:
                 assert now[key] == old
         before = now
+
+
+@pytest.mark.parametrize(
+    ("values", "known"),
+    [
+        ([100, 200, 200, 200, 100], 1),
+        ([100, 165, 100, 165, 165, 100], 3),  # two hits within three periods
+        ([100, 30, 30, 100], 2),
+        ([100, 0, 0, 0, 0], 1),  # as a drop, before it is an outage
+        ([100, np.nan, np.nan, np.nan, np.nan], 2),
+    ],
+)
+def test_an_anomaly_is_known_from_the_first_column_that_makes_it_certain(values: list[float], known: int) -> None:
+    rule = {"persistence": Persistence(hits=2, periods=3), "loud": 1.6}
+    whole = verdict(values, **rule)
+    assert whole.known == (DAY + known * HOUR,)
+    assert not verdict(values[:known], **rule).anomalies
+    (then,) = verdict(values[: known + 1], **rule).anomalies
+    assert then.start == whole.anomalies[0].start
+
+
+def test_what_came_over_from_before_is_known_from_the_first_column_on() -> None:
+    told = verdict([200, 200, 200, 200], first=BEFORE + 2)
+    assert (told.anomalies[0].continued, told.known) == (True, (DAY + 2 * HOUR,))
