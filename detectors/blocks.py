@@ -17,7 +17,7 @@ _POINTS = 2**21
 _ROWS = 1024
 """A block has at most so many points, 16 MB an array, and rows: more rows share the cost of a step in time."""
 
-_TILE = 2**16
+_TILE = 2**15
 """So many points are scored at once: half a megabyte an array, which the allocator hands out again."""
 
 
@@ -49,17 +49,35 @@ def _arrays(scores: Scores) -> tuple[Floats, Floats, Floats]:
     return scores.expected, scores.spread, scores.score
 
 
-def enough(values: Floats, window: int, least: int) -> NDArray[np.bool_]:
-    """Whether the `window` columns before each column hold at least `least` points; (time, series)."""
-    present = ~np.isnan(values)
-    ready = np.empty_like(present)
-    seen = np.zeros(values.shape[1], dtype=np.int64)
-    for j in range(len(values)):
-        np.greater_equal(seen, least, out=ready[j])
-        seen += present[j]
-        if j >= window:
-            seen -= present[j - window]
-    return ready
+def by_tiles(frame: Frame, stretch: int, kernel: Kernel) -> Scores:
+    """Score a frame by running `kernel`, which takes and gives (series, time), on few enough rows for the cache.
+
+    `stretch` is how many columns the kernel works on at a time.
+    """
+    count, time = frame.values.shape
+    answer = Scores(*(np.empty((count, time)) for _ in range(3)))
+    width = max(1, min(_TILE // stretch, _ROWS, _POINTS // max(1, time)))
+    for first in range(0, count if time else 0, width):
+        rows = slice(first, first + width)
+        values = frame.values[rows]
+        with np.errstate(all="ignore"):
+            expected, spread = kernel(values)
+        answer.expected[rows], answer.spread[rows] = expected, spread
+        answer.score[rows] = score(values, answer.expected[rows], answer.spread[rows]).score
+    return answer
+
+
+def enough(values: Floats, window: int, least: int, axis: int = 0) -> NDArray[np.bool_]:
+    """Whether the `window` columns before each column hold at least `least` points; time goes along `axis`."""
+    if not np.isnan(values).any():
+        known = np.minimum(np.arange(values.shape[axis]), window) >= least
+        return np.broadcast_to(np.expand_dims(known, 1 - axis), values.shape)
+    seen = np.zeros((values.shape[axis] + 1, values.shape[1 - axis]), dtype=np.int32)
+    seen = seen if axis == 0 else np.zeros(seen.shape[::-1], dtype=np.int32).T
+    np.cumsum(~np.isnan(np.moveaxis(values, axis, 0)), axis=0, out=seen[1:])
+    before = seen[:-1].copy(order="K")
+    before[window:] -= seen[: max(0, len(before) - window)]
+    return np.moveaxis(before >= least, 0, axis)
 
 
 def median(values: Floats, axis: int = 0) -> Floats:

@@ -1,21 +1,31 @@
 """The EWMA control chart: an exponentially weighted mean and variance, one step ahead."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.blocks import Floats, by_rows, enough
+from detectors.blocks import Floats, by_tiles, enough
 from detectors.frame import Frame
-from detectors.guard import Guard, Rows
+from detectors.guard import Bools, Guard, Rows
+from detectors.running import earliest, moments, parts, running, weighted
 from detectors.scores import Scores
 
 _HALVINGS = 10
-_TINY = 1e-300
+_STRETCH = 256
+_GROWTH = 8
+"""A stretch has at most so many columns, and its weights grow by at most so many doublings."""
+
+_MOST = 32.0
+"""A column is taken for no more half-lives than this: beyond it, a deviation of one point is all there is."""
+
+_ROUNDING = 1e-12
+"""Weights that leave less than this for a second point have none."""
 
 State: TypeAlias = tuple[Floats, Floats, Floats, Floats]
+"""Of each series: the mean; the sums of the weights, of their squares and of the weighted squared deviations."""
 
 
 @dataclass(frozen=True)
@@ -72,75 +82,143 @@ class Ewma:
         """Score every point of the frame."""
         memory = 2 * frame.periods(self.warm_up)
         guard = Guard(self.guard, frame.periods(self.adopt), memory)
-        decay = 2.0 ** -(frame.step / self.half_life)
+        ages = min(frame.step / self.half_life, _MOST)
 
         def kernel(values: Floats) -> tuple[Floats, Floats]:
-            ready = enough(values, memory, max(2, frame.periods(self.warm_up)))
-            return guard.run(values, ready, _Moments(values, decay))
+            ready = enough(values, memory, max(2, frame.periods(self.warm_up)), axis=1)
+            return guard.run(values, ready, Weighted(values, ages))
 
-        return by_rows(frame, kernel)
-
-
-@dataclass
-class _Moments:
-    """Weighted sums of each series: of the weights, of their squares, of the squared deviations; and the mean."""
-
-    values: Floats
-    decay: float
-    level: State = field(init=False)
-    aside: State = field(init=False)
-    learned: NDArray[np.bool_] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.level, self.aside = _nothing(self.values.shape[1]), _nothing(self.values.shape[1])
-        self.learned = np.zeros(self.values.shape, dtype=np.bool_)
-
-    def at(self, _: int) -> tuple[Floats, Floats]:
-        mean, weight, squares, off = self.level
-        return mean.copy(), np.sqrt(off / (weight - squares / weight))
-
-    def learn(self, column: int, taken: NDArray[np.bool_]) -> None:
-        self.learned[column] = taken
-        self.level = _learn(self.level, self.values[column], taken, self.decay)
-
-    def adopt(self, column: int, first: int, rows: Rows) -> None:
-        self._lay_aside(rows)
-        level = _nothing(len(rows))
-        for j in range(first, column + 1):
-            x = self.values[j, rows]
-            level = _learn(level, x, ~(np.isnan(x) | self.learned[j, rows]), self.decay)
-            self.learned[j, rows] = True
-        self._put(rows, level)
-
-    def recall(self, _: int, rows: Rows) -> None:
-        back = tuple(part[rows] for part in self.aside)
-        self._lay_aside(rows)
-        self._put(rows, back)
-
-    def _lay_aside(self, rows: Rows) -> None:
-        for kept, part in zip(self.aside, self.level, strict=True):
-            kept[rows] = part[rows]
-
-    def _put(self, rows: Rows, level: tuple[Floats, ...]) -> None:
-        for part, new in zip(self.level, level, strict=True):
-            part[rows] = new
+        return by_tiles(frame, stretch(ages), kernel)
 
 
-def _nothing(rows: int) -> State:
-    return np.zeros(rows), np.full(rows, _TINY), np.full(rows, _TINY), np.zeros(rows)
+class Weighted:
+    """The exponentially weighted mean and deviation of the points before each column; `ages` half-lives are a column.
+
+    A stretch is short enough for weights that grow with time, from 1 at its first column: running sums of the weights,
+    of their squares, and of the points and their squares about the mean that the stretch began with.
+    """
+
+    def __init__(self, values: Floats, ages: float) -> None:
+        rows = len(values)
+        self.values, self.ages = values, ages
+        self.level: State = earliest(values), np.zeros(rows), np.zeros(rows), np.zeros(rows)
+        self.aside: dict[int, State] = {}
+        self.learned = np.zeros(values.shape, dtype=np.bool_)
+        self.begin = np.zeros(rows, dtype=np.intp)  # the column that the level has come to
+        self.stretch = slice(0, 0)
+
+    def stretches(self) -> Iterator[tuple[int, int]]:
+        """The columns, in parts over which the weights do not grow beyond 2**8."""
+        return parts(self.values.shape[1], stretch(self.ages))
+
+    def enter(self, first: int, stop: int) -> None:
+        """Begin a stretch."""
+        self.stretch = slice(first, stop)
+        self.begin[:] = first
+        self.tried = np.zeros((len(self.values), stop - first), dtype=np.bool_)
+
+    def band(self, rows: Rows | slice, taken: Bools) -> tuple[Floats, Floats]:
+        """The mean and the deviation before each column of the stretch."""
+        growth = 2.0 ** (self.ages * np.arange(1, taken.shape[1] + 1))
+        since = self.begin[rows] - self.stretch.start
+        if since.any():
+            taken = taken & (np.arange(len(growth)) >= since[:, None])
+        self.tried[rows] = taken
+        mean, weight, squares, off = self._begun(rows, since)
+        whole = bool(taken.all())
+        weights = np.empty((1 if whole else len(taken), len(growth)), dtype=np.complex128)
+        np.multiply(growth, taken[: len(weights)], out=weights.real)
+        np.multiply(growth, weights.real, out=weights.imag)
+        weights = running(0.0, weights[:, :-1])
+        total = weight + weights.real
+        rest = squares + weights.imag
+        rest /= total
+        np.subtract(total, rest, out=rest)
+        values = self.values[rows, self.stretch]
+        points = moments(values if whole else np.where(taken, values, np.nan), mean[:, 0])
+        begin = np.zeros(len(off), dtype=np.complex128)
+        begin.imag = off[:, 0]
+        points = running(begin, weighted(points, growth)[:, :-1])
+        step = points.real / total
+        variance = step * points.real
+        np.subtract(points.imag, variance, out=variance)
+        variance /= rest
+        np.maximum(variance, 0.0, out=variance)
+        step += mean
+        step[~(rest > _ROUNDING * total)] = np.nan
+        return step, np.sqrt(variance, out=variance)
+
+    def adopt(self, row: int, first: int, column: int) -> None:
+        """Begin a new level with the points since `first` that no level learned; its clock begins there."""
+        self.aside[row] = self._upto(row, column + 1)
+        fresh = slice(first, column + 1)
+        values = self.values[row : row + 1, fresh]
+        use = ~(self.learned[row : row + 1, fresh] | np.isnan(values))
+        self.learned[row, fresh] |= use[0]
+        nothing = np.zeros(1)
+        self._put(
+            row, _after((earliest(np.where(use, values, np.nan)), nothing, nothing, nothing), values, use, self.ages)
+        )
+        self.begin[row] = column + 1
+
+    def recall(self, row: int, column: int) -> None:
+        """Exchange the active level for the one laid aside, whose clock goes on where it stopped."""
+        back, self.aside[row] = self.aside[row], self._upto(row, column)
+        here = slice(column, column + 1)
+        self.learned[row, here] = True
+        self._put(row, _after(back, self.values[row : row + 1, here], self.learned[row : row + 1, here], self.ages))
+        self.begin[row] = column + 1
+
+    def leave(self, taken: Bools) -> None:
+        """Learn the stretch."""
+        taken = self.tried
+        self.learned[:, self.stretch] |= taken
+        values, changed = self.values[:, self.stretch], np.flatnonzero(self.begin > self.stretch.start)
+        for row in changed.tolist():
+            self._put(row, self._upto(row, self.stretch.stop))
+        late = [part[changed] for part in self.level]
+        self.level = _after(self.level, values, taken, self.ages)
+        for part, kept in zip(self.level, late, strict=True):
+            part[changed] = kept
+
+    def _begun(self, rows: Rows | slice, since: Rows) -> State:
+        """The level of `rows` as if it had come to the first column of the stretch, in the weights of that column."""
+        mean, weight, squares, off = (part[rows][:, None] for part in self.level)
+        if since.any():
+            growth = 2.0 ** (self.ages * since[:, None])
+            weight, squares, off = weight * growth, squares * growth * growth, off * growth
+        return mean, weight, squares, off
+
+    def _upto(self, row: int, column: int) -> State:
+        """The level of `row` once it has come to `column`, which is in this stretch or its end."""
+        mean, weight, squares, off = (part[row : row + 1] for part in self.level)
+        part = slice(self.begin[row], column)
+        tried = slice(part.start - self.stretch.start, column - self.stretch.start)
+        use = self.tried[row : row + 1, tried]
+        self.learned[row, part] |= use[0]
+        return _after((mean, weight, squares, off), self.values[row : row + 1, part], use, self.ages)
+
+    def _put(self, row: int, level: State) -> None:
+        for whole, part in zip(self.level, level, strict=True):
+            whole[row] = part[0]
 
 
-def _learn(level: State, x: Floats, taken: NDArray[np.bool_], decay: float) -> State:
+def stretch(ages: float) -> int:
+    """How many columns a stretch has."""
+    return max(1, min(_STRETCH, int(_GROWTH / ages)))
+
+
+def _after(level: State, values: Floats, use: Bools, ages: float) -> State:
+    """The level when it has learned the points `use` of further columns, all of which age it."""
     mean, weight, squares, off = level
-    weight = np.maximum(weight * decay, _TINY)
-    total = weight + taken
-    change = np.where(taken, x - mean, 0.0)
-    step = change / total
-    change *= weight
-    change *= step
-    squares *= decay * decay
-    squares += taken
-    off *= decay
-    off += change
-    mean += step
-    return mean, total, squares, off
+    columns = values.shape[1]
+    growth = 2.0 ** (ages * np.arange(1 - columns, 1))
+    weights = np.where(use, growth, 0.0)
+    points = weighted(moments(np.where(use, values, np.nan), mean), growth)
+    first = points.sum(axis=1)
+    fade = 2.0 ** (-ages * columns)
+    total = weight * fade + weights.sum(axis=1)
+    weights *= weights
+    step = np.where(total > 0, first.real / total, 0.0)
+    rest = np.maximum(off * fade + first.imag - first.real * step, 0.0)
+    return mean + step, total, squares * fade * fade + weights.sum(axis=1), rest

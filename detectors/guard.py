@@ -1,13 +1,20 @@
-"""The sequential guard: what deviates far does not teach the baseline, unless it stays.
+"""The guard: what deviates far does not teach the baseline, unless it stays.
 
 Each series has an active level, which learns, and at most one remembered level. A point farther than `limit` spreads
 from the active level teaches nothing. When such points have gone on for `adopt`, they become the active level and the
 old one is remembered for `memory`; a point inside the remembered level's band is normal and makes that level the
 active one again. So a shift is one event, with an end, and the way back is none.
+
+The columns are walked in stretches. Within one, which points are far depends on which earlier ones were: all are taken
+to teach at first, and those that prove far are left out until nothing changes. Each round settles at least one more
+column for good, and no column looks at a later one, so this is the answer of a walk point by point. A series whose
+level changes in the middle of a stretch goes on from there alone.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import count
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,23 +25,34 @@ from detectors.scores import RELATIVE_FLOOR
 _FORGIVE = 4
 """An ordinary point takes back this many far ones: a shift is adopted when four points in five are far."""
 
-Rows = NDArray[np.intp]
+Bools: TypeAlias = NDArray[np.bool_]
+Rows: TypeAlias = NDArray[np.intp]
+ALL = slice(None)
 
 
 class Baseline(Protocol):
-    """The level that learns; all arrays have one entry a series."""
+    """The level that learns, a stretch of columns at a time; arrays are (series, column of the stretch)."""
 
-    def at(self, column: int) -> tuple[Floats, Floats]:
-        """What is expected of `column`, and its spread, from the points learned before it."""
+    def stretches(self) -> Iterable[tuple[int, int]]:
+        """The columns, in order and in parts `[first, stop)`."""
 
-    def learn(self, column: int, taken: NDArray[np.bool_]) -> None:
-        """Learn the points of `column` where `taken`."""
+    def enter(self, first: int, stop: int) -> None:
+        """Begin a stretch; all before it is learned."""
 
-    def adopt(self, column: int, first: int, rows: Rows) -> None:
-        """Lay the level of `rows` aside; learn a new one from the points since `first` that nobody learned."""
+    def band(self, rows: Rows | slice, taken: Bools) -> tuple[Floats, Floats]:
+        """What is expected of each column and its spread, where so much of the stretch before it is learned.
 
-    def recall(self, column: int, rows: Rows) -> None:
-        """Exchange the active level of `rows` for the one that was laid aside."""
+        Columns up to a change of the level in this stretch may hold anything.
+        """
+
+    def adopt(self, row: int, first: int, column: int) -> None:
+        """Lay the level aside; learn a new one from the points of `[first, column]` that no level learned."""
+
+    def recall(self, row: int, column: int) -> None:
+        """Exchange the active level for the one laid aside, which learns the point of `column`."""
+
+    def leave(self, taken: Bools) -> None:
+        """End the stretch, of which so much was learned at last."""
 
 
 @dataclass(frozen=True)
@@ -45,57 +63,15 @@ class Guard:
     adopt: int
     memory: int
 
-    def run(self, values: Floats, ready: NDArray[np.bool_], baseline: Baseline) -> tuple[Floats, Floats]:
-        """Walk through `values` (time, series) in order; give what was expected and the spread, NaN unless `ready`."""
+    def run(self, values: Floats, ready: Bools, baseline: Baseline) -> tuple[Floats, Floats]:
+        """Walk through `values` (series, time) in order; give what was expected and the spread, NaN unless `ready`."""
         expected, spread = np.empty_like(values), np.empty_like(values)
-        past = _Past(values.shape[1])
-        present = ~np.isnan(values)
-        everyone: NDArray[np.bool_] = np.all(ready, axis=1)
-        for j, x in enumerate(values):
-            centre, usual = past.held(j, *baseline.at(j))
-            if not everyone[j]:
-                centre = np.where(ready[j], centre, np.nan)
-            expected[j], spread[j] = centre, usual
-            taken = present[j]
-            far = np.abs(x - centre) > self.limit * usual
-            if far.any():
-                away = self._far(j, x, np.flatnonzero(far), past, baseline, expected[j], spread[j])
-                taken = taken.copy()
-                taken[away] = False
-            baseline.learn(j, taken)
-            if past.restless:
-                past.forgive(taken)
-                self._adopt(j, past, baseline, expected[j], spread[j])
-        spread[np.isnan(expected)] = np.nan
+        past = _Past(len(values))
+        for first, stop in baseline.stretches():
+            part = slice(first, stop)
+            stretch = _Stretch(self, baseline, past, values[:, part], ready[:, part], first)
+            stretch.walk(expected[:, part], spread[:, part])
         return expected, spread
-
-    def _far(
-        self, j: int, x: Floats, rows: Rows, past: "_Past", baseline: Baseline, expected: Floats, spread: Floats
-    ) -> Rows:
-        """Go back to the remembered level where the point is near it; count and give the rows that are near neither."""
-        rounding = RELATIVE_FLOOR * np.maximum(np.abs(x[rows]), np.abs(expected[rows]))
-        rows = rows[np.abs(x[rows] - expected[rows]) > self.limit * rounding]
-        near = (past.until[rows] > j) & (
-            np.abs(x[rows] - past.centre[rows])
-            <= self.limit * np.maximum(past.spread[rows], RELATIVE_FLOOR * np.abs(past.centre[rows]))
-        )
-        back: Rows = rows[near]
-        away: Rows = rows[~near]
-        past.count(away)
-        if len(back):
-            now = expected[back], spread[back]
-            expected[back], spread[back] = past.centre[back], past.spread[back]
-            past.hold(back, past.centre[back], past.spread[back], j + self.memory)
-            past.remember(back, *now, j + self.memory)
-            baseline.recall(j, back)
-        return away
-
-    def _adopt(self, j: int, past: "_Past", baseline: Baseline, expected: Floats, spread: Floats) -> None:
-        rows = past.stayed(self.adopt)
-        if len(rows):
-            past.remember(rows, expected[rows], spread[rows], j + self.memory)
-            past.hold(rows, np.full(len(rows), np.nan), spread[rows], j + self.memory)
-            baseline.adopt(j, max(0, j + 1 - self.adopt - self.adopt // _FORGIVE), rows)
 
 
 class _Past:
@@ -103,41 +79,162 @@ class _Past:
 
     def __init__(self, rows: int) -> None:
         self.away = np.zeros(rows, dtype=np.int64)
-        self.restless = False
         self.centre, self.spread, self.until = np.full(rows, np.nan), np.full(rows, np.nan), np.full(rows, -1)
         self.held_to = -1
         self.held_centre, self.held_spread, self.held_until = np.full(rows, np.nan), np.zeros(rows), np.full(rows, -1)
 
-    def held(self, j: int, centre: Floats, spread: Floats) -> tuple[Floats, Floats]:
-        """The baseline with what it has too few points for: a fresh level is not known to be calmer than the old."""
-        if self.held_to <= j:
-            return centre, spread
-        holds = self.held_until > j
-        missing = holds & np.isnan(centre)
-        least = np.where(holds, self.held_spread, 0.0)
-        return np.where(missing, self.held_centre, centre), np.where(missing, least, np.maximum(spread, least))
+    def hold(self, row: int, centre: float, spread: float, until: int) -> None:
+        """Let the baseline be no narrower than `spread`, and be `centre` while it has none of its own."""
+        self.held_centre[row], self.held_spread[row], self.held_until[row] = centre, spread, until
+        self.held_to = max(self.held_to, until)
 
-    def hold(self, rows: Rows, centre: Floats, spread: Floats, until: int) -> None:
-        """Let the baseline of `rows` be no narrower than `spread`, and be `centre` while it has none of its own."""
-        self.held_centre[rows], self.held_spread[rows], self.held_until[rows] = centre, spread, until
-        self.held_to = until
-
-    def remember(self, rows: Rows, centre: Floats, spread: Floats, until: int) -> None:
+    def remember(self, row: int, centre: float, spread: float, until: int) -> None:
         """Keep a level beside the active one."""
-        self.centre[rows], self.spread[rows], self.until[rows] = centre, spread, until
+        self.centre[row], self.spread[row], self.until[row] = centre, spread, until
 
-    def count(self, rows: Rows) -> None:
-        """Another point of `rows` is far from every level."""
-        self.away[rows] += 1
-        self.restless = self.restless or len(rows) > 0
+    def held(self, rows: Rows | slice, columns: NDArray[np.intp], centre: Floats, spread: Floats) -> None:
+        """Give the band, in place, what it has too few points for: a fresh level is not known to be calmer."""
+        if self.held_to <= columns[0]:
+            return
+        holds = self.held_until[rows][:, None] > columns
+        missing = holds & np.isnan(centre)
+        least = np.where(holds, self.held_spread[rows][:, None], 0.0)
+        np.maximum(spread, least, out=spread)
+        np.copyto(spread, least, where=missing)
+        np.copyto(centre, np.broadcast_to(self.held_centre[rows][:, None], centre.shape), where=missing)
 
-    def forgive(self, taken: NDArray[np.bool_]) -> None:
-        """An ordinary point makes up for some far ones."""
-        self.away[taken] = np.maximum(self.away[taken] - _FORGIVE, 0)
-        self.restless = bool(self.away.any())
 
-    def stayed(self, adopt: int) -> Rows:
-        """The rows that have been away for `adopt` points; their count begins again."""
-        rows = np.flatnonzero(self.away >= adopt)
-        self.away[rows] = 0
-        return rows
+class _Stretch:
+    """The walk through one stretch."""
+
+    def __init__(self, guard: Guard, baseline: Baseline, past: _Past, x: Floats, ready: Bools, first: int) -> None:
+        self.guard, self.baseline, self.past, self.x, self.first = guard, baseline, past, x, first
+        self.unready = None if ready.all() else ~ready
+        self.present = ~np.isnan(x)
+        self.taken, self.far = self.present.copy(), np.zeros(x.shape, dtype=np.bool_)
+        self.places = np.arange(x.shape[1])
+        self.columns = first + self.places
+
+    def walk(self, expected: Floats, spread: Floats) -> None:
+        """Write what was expected of the stretch, and let the baseline learn it."""
+        self.baseline.enter(self.first, self.first + self.x.shape[1])
+        self._settle(ALL, np.zeros(len(self.x), dtype=np.intp), expected, spread)
+        rows = np.flatnonzero(self.far.any(axis=1) | (self.past.away > 0))
+        begin = np.zeros(len(rows), dtype=np.intp)
+        while len(rows):
+            rows, begin = self._change(rows, begin, expected, spread)
+            if len(rows):
+                self._settle(rows, begin, expected, spread)
+        self.baseline.leave(self.taken)
+        spread[np.isnan(expected)] = np.nan
+
+    def _settle(self, rows: Rows | slice, begin: Rows, expected: Floats, spread: Floats) -> None:
+        """Find which points of `rows` from `begin` on are far from what the ordinary ones before them teach."""
+        for turn in count():
+            far = self._look(rows, begin, expected, spread)
+            differs = far != self.far[rows]
+            changed = np.flatnonzero(differs.any(axis=1))
+            if not len(changed):
+                return
+            rows, far, begin, differs = (
+                np.arange(len(self.x))[rows][changed],
+                far[changed],
+                begin[changed],
+                differs[changed],
+            )
+            if turn % 2:  # perhaps it stays away, which would be found a few points at a time
+                far |= self.present[rows] & (self.places > differs.argmax(axis=1)[:, None])
+            since = self.places >= begin[:, None]
+            self.taken[rows] = np.where(since, self.present[rows] & ~far, self.taken[rows])
+            self.far[rows] = far
+
+    def _look(self, rows: Rows | slice, begin: Rows, expected: Floats, spread: Floats) -> Bools:
+        """Which points are far when those taken now have taught; write the band by which they are."""
+        centre, usual = self.baseline.band(rows, self.taken[rows])
+        self.past.held(rows, self.columns, centre, usual)
+        if self.unready is not None:
+            centre[self.unready[rows]] = np.nan
+        far = self._is_far(self.x[rows], centre, usual)
+        if begin.any():
+            since = self.places >= begin[:, None]
+            far &= since
+            centre, usual = np.where(since, centre, expected[rows]), np.where(since, usual, spread[rows])
+        expected[rows], spread[rows] = centre, usual
+        return far
+
+    def _is_far(self, x: Floats, centre: Floats, usual: Floats) -> Bools:
+        """Whether a point is beyond the limit, and by more than rounding."""
+        off = x - centre
+        np.abs(off, out=off)
+        far = off > self.guard.limit * usual
+        if far.any():
+            rounding = RELATIVE_FLOOR * np.maximum(np.abs(x[far]), np.abs(centre[far]))
+            far[far] = off[far] > self.guard.limit * rounding
+        return far
+
+    def _change(self, rows: Rows, begin: Rows, expected: Floats, spread: Floats) -> tuple[Rows, Rows]:
+        """Count how long `rows` are away, and change the level where it is due; the rows that go on, and from where."""
+        far, taken = self.far[rows], self.taken[rows]
+        near = self._near(rows, far)
+        away = self._away(rows, begin, far, taken)
+        back, adopted = _earliest(near), _earliest(away >= self.guard.adopt)
+        event = np.minimum(back, adopted)
+        changes = event < self.x.shape[1]
+        self.past.away[rows[~changes]] = away[~changes, -1]
+        for i in np.flatnonzero(changes):
+            row, j = int(rows[i]), int(event[i])
+            band = float(expected[row, j]), float(spread[row, j])
+            if back[i] == j:
+                before = int(away[i, j - 1]) if j > begin[i] else int(self.past.away[row])
+                expected[row, j], spread[row, j] = self._recall(row, j, band)
+                self.past.away[row] = max(before - _FORGIVE, 0)
+            else:
+                self._adopt(row, j, band)
+            self.taken[row, j + 1 :], self.far[row] = self.present[row, j + 1 :], False
+        goes_on = changes & (event + 1 < self.x.shape[1])
+        return rows[goes_on], event[goes_on] + 1
+
+    def _near(self, rows: Rows, far: Bools) -> Bools:
+        """Which far points are inside the band of the remembered level."""
+        if not (self.past.until[rows] > self.first).any():
+            return np.zeros_like(far)
+        centre, spread = self.past.centre[rows][:, None], self.past.spread[rows][:, None]
+        limit = self.guard.limit * np.maximum(spread, RELATIVE_FLOOR * np.abs(centre))
+        near = np.abs(self.x[rows] - centre) <= limit
+        near &= self.past.until[rows][:, None] > self.columns
+        near &= far
+        answer: Bools = near
+        return answer
+
+    def _away(self, rows: Rows, begin: Rows, far: Bools, taken: Bools) -> NDArray[np.int64]:
+        """For each column, the far points so far less those that ordinary ones took back: max(before + step, 0)."""
+        step = far.astype(np.int64) - _FORGIVE * (taken & (self.places >= begin[:, None]))
+        step[:, 0] += self.past.away[rows]
+        total = np.cumsum(step, axis=1)
+        away: NDArray[np.int64] = total - np.minimum(np.minimum.accumulate(total, axis=1), 0)
+        return away
+
+    def _recall(self, row: int, column: int, band: tuple[float, float]) -> tuple[float, float]:
+        """Go back to the remembered level, whose band it answers."""
+        past, until = self.past, self.first + column + self.guard.memory
+        centre, spread = float(past.centre[row]), float(past.spread[row])
+        past.hold(row, centre, spread, until)
+        past.remember(row, *band, until)
+        self.baseline.recall(row, self.first + column)
+        self.taken[row, column] = True
+        return centre, spread
+
+    def _adopt(self, row: int, column: int, band: tuple[float, float]) -> None:
+        """Take what has stayed away for the new level."""
+        until = self.first + column + self.guard.memory
+        self.past.remember(row, *band, until)
+        self.past.hold(row, np.nan, band[1], until)
+        self.past.away[row] = 0
+        reach = self.guard.adopt + self.guard.adopt // _FORGIVE
+        self.baseline.adopt(row, max(0, self.first + column + 1 - reach), self.first + column)
+
+
+def _earliest(there: Bools) -> Rows:
+    """The first column of each row where it holds; the number of columns where there is none."""
+    first: Rows = np.where(there.any(axis=1), there.argmax(axis=1), there.shape[1])
+    return first

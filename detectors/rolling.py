@@ -1,13 +1,15 @@
 """Rolling statistics of a level that some points do not belong to."""
 
+from collections.abc import Iterator
+
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.blocks import Floats, median
-from detectors.guard import Rows
+from detectors.blocks import Floats
+from detectors.guard import ALL, Bools, Rows
+from detectors.running import Pairs, earliest, moments, parts, running
 
-_REFRESH = 256
-"""Running sums are added up afresh this often, about the mean they have then: rounding does not pile up."""
+_LOST = 1e-6
+"""Sums of squares that fall below this part of what they were are added up afresh."""
 
 _UPDATES = 12
 """The median and the MAD are taken anew this many times a window."""
@@ -20,163 +22,265 @@ _MEAN_AD = 1.2533141373155001
 
 
 class Window:
-    """The last `size` columns of a block, and which level each of their points belongs to (0: nobody learned it).
+    """The points of the active level and of the one laid aside, NaN elsewhere; `size` columns are the window.
 
-    `origin` is the first column's place on the UTC grid: what is done now and then is done at fixed times of it, not
-    of the frame. A level of fewer than `least` points says nothing.
+    Column j of the frame is column `size + j` here, so that `before(j)` is the window before it.
     """
 
-    def __init__(self, values: Floats, size: int, least: int, origin: int) -> None:
-        self.values, self.size, self.least, self.origin = values, size, least, origin
-        self.level = np.zeros(values.shape, dtype=np.int32)
-        self.newest = np.ones(values.shape[1], dtype=np.int32)
-        self.active = self.newest.copy()
-        self.aside = np.zeros_like(self.newest)
+    def __init__(self, values: Floats, size: int) -> None:
+        rows, time = values.shape
+        self.values, self.size = values, size
+        self.active = np.full((rows, size + time), np.nan)
+        self.aside: dict[int, Floats] = {}
+        self.learned: dict[int, Bools] = {}
+        self.begin = np.zeros(rows, dtype=np.intp)
+        self.first = self.stop = 0
 
-    def learn(self, column: int, taken: NDArray[np.bool_]) -> None:
-        """Put the points of `column` in the active level where `taken`."""
-        np.multiply(self.active, taken, out=self.level[column])
+    def enter(self, first: int, stop: int) -> None:
+        """Begin a stretch."""
+        self.first, self.stop = first, stop
+        self.begin[:] = first
 
-    def adopt(self, column: int, first: int, rows: Rows) -> None:
-        """Begin a new level of `rows` with the points from `first` to `column` that nobody learned."""
-        self.newest[rows] += 1
-        self.aside[rows], self.active[rows] = self.active[rows], self.newest[rows]
-        level, values = self.level[first : column + 1, rows], self.values[first : column + 1, rows]
-        self.level[first : column + 1, rows] = np.where((level == 0) & ~np.isnan(values), self.newest[rows], level)
+    def before(self, column: int, rows: Rows | slice = ALL) -> Floats:
+        """The active level's points in the window before `column`."""
+        return self.active[rows, column : column + self.size]
 
-    def recall(self, rows: Rows) -> None:
-        """Exchange the active level of `rows` for the one laid aside."""
-        self.aside[rows], self.active[rows] = self.active[rows], self.aside[rows]
+    def put(self, rows: Rows | slice, taken: Bools) -> Floats:
+        """Let the active level learn the points `taken` of the stretch, from its last change on; its points there."""
+        stretch = slice(self.size + self.first, self.size + self.stop)
+        points = self.values[rows, self.first : self.stop]
+        if not taken.all():
+            points = np.where(taken, points, np.nan)
+        if (self.begin[rows] > self.first).any():
+            since = np.arange(self.first, self.stop) >= self.begin[rows][:, None]
+            points = np.where(since, points, self.active[rows, stretch])
+        self.active[rows, stretch] = points
+        return points
 
-    def points(self, first: int, stop: int, rows: Rows | slice) -> Floats:
-        """The active level's points in columns `first` to `stop - 1`, NaN for all others; (time, rows)."""
-        taken = slice(max(0, first), stop)
-        return np.where(self.level[taken, rows] == self.active[rows], self.values[taken, rows], np.nan)
+    def recall(self, row: int, column: int) -> None:
+        """Exchange the active level for the one laid aside, from `column` on, which it learns."""
+        self._lay_aside(row, column, self.aside[row])
+        self.active[row, self.size + column] = self.values[row, column]
 
-    def due(self, column: int, every: int) -> bool:
-        """Whether `column` is one at which a thing is done that is done `every` so many columns."""
-        return (self.origin + column) % every == 0
+    def adopt(self, row: int, first: int, column: int) -> None:
+        """Begin a new level, after `column`, with the points since `first` that no level learned."""
+        learned = ~np.isnan(self.active[row]) | self.learned.get(row, False)
+        fresh = np.full_like(self.active[row], np.nan)
+        since = slice(self.size + first, self.size + column + 1)
+        fresh[since] = np.where(learned[since], np.nan, self.values[row, first : column + 1])
+        self._lay_aside(row, column + 1, fresh)
+
+    def _lay_aside(self, row: int, column: int, level: Floats) -> None:
+        """Make `level` the active one from `column` on."""
+        self.active[row, self.size + column :] = np.nan  # what was tried there is not learned
+        old = self.active[row].copy()
+        self.learned[row] = ~np.isnan(old) | self.learned.get(row, False)
+        self.aside[row], self.active[row] = old, level
+        self.begin[row] = column
 
 
 class Moments:
-    """The mean and the standard deviation of the window, from running sums about a centre."""
+    """The mean and the standard deviation of the window before each column; NaN of fewer than `least` points.
 
-    def __init__(self, past: Window) -> None:
-        rows = past.values.shape[1]
-        self.past = past
-        self.count, self.first, self.second = np.zeros(rows), np.zeros(rows), np.zeros(rows)
-        self.centre = _first(past.values)
+    A stretch is as long as the window. The sums over the window are those over the stretch before, about a centre known
+    then, plus what has come and less what has gone since. Where what has gone was so large that rounding would show,
+    nothing is subtracted: the rest of the old stretch and the part of the new one are added up.
+    """
 
-    def at(self, column: int) -> tuple[Floats, Floats]:
-        """The mean and the standard deviation of the window before `column`."""
-        gone = column - 1 - self.past.size
-        if self.past.due(column, _REFRESH):
-            mean = self.centre + np.where(self.count > 0, self.first / self.count, 0.0)
-            self._recount(gone + 1, column, slice(None), mean)
-        elif gone >= 0:
-            self._drop(gone)
-        mean = self.first / self.count
-        variance = (self.second - self.first * mean) / (self.count - 1)
-        mean += self.centre
-        mean[self.count < self.past.least] = np.nan
-        return mean, np.sqrt(np.maximum(variance, 0.0))
+    def __init__(self, values: Floats, size: int, least: int) -> None:
+        self.window, self.least = Window(values, size), least
+        self.centre = earliest(values)
+        self.gone = moments(self.window.before(0), self.centre)
 
-    def learn(self, column: int, taken: NDArray[np.bool_]) -> None:
-        """Learn the points of `column` where `taken`."""
-        self.past.learn(column, taken)
-        off = np.where(taken, self.past.values[column] - self.centre, 0.0)
-        self.first += off
-        off *= off
-        self.second += off
-        self.count += taken
+    def stretches(self) -> Iterator[tuple[int, int]]:
+        """The columns, a window at a time."""
+        return parts(self.window.values.shape[1], self.window.size)
 
-    def adopt(self, column: int, first: int, rows: Rows) -> None:
-        """Begin a new level of `rows` with the points since `first` that nobody learned."""
-        self.past.adopt(column, first, rows)
-        self._begin(column - self.past.size, column + 1, rows)
+    def enter(self, first: int, stop: int) -> None:
+        """Begin a stretch: centre on the one before."""
+        self.window.enter(first, stop)
+        before = self.window.before(first)
+        self.centre = _mean(before, self.centre)
+        self.gone = moments(before, self.centre)
 
-    def recall(self, column: int, rows: Rows) -> None:
-        """Exchange the active level of `rows` for the one laid aside."""
-        self.past.recall(rows)
-        self._begin(column - self.past.size, column, rows)
+    def band(self, rows: Rows | slice, taken: Bools) -> tuple[Floats, Floats]:
+        """The mean and the standard deviation of the window before each column of the stretch."""
+        points = self.window.put(rows, taken)
+        come, gone = moments(points, self.centre[rows]), self.gone[rows]
+        count = self._count(rows, points)
+        begin = gone.sum(axis=1)
+        total = running(begin, come[:, :-1] - gone[:, : points.shape[1] - 1])
+        mean, square = _summary(total, count)
+        lost = square < _LOST * begin.imag[:, None]
+        if lost.any():
+            some = np.flatnonzero(lost.any(axis=1))
+            exact = self._afresh(
+                np.arange(len(self.centre))[rows][some], points[some], np.broadcast_to(count, lost.shape)[some]
+            )
+            for part, better in zip((mean, square), exact, strict=True):
+                part[some] = np.where(lost[some], better, part[some])
+        square /= count - 1
+        np.maximum(square, 0.0, out=square)
+        mean += self.centre[rows][:, None]
+        if count.min() < self.least:
+            mean[np.broadcast_to(count < self.least, mean.shape)] = np.nan
+        return mean, np.sqrt(square, out=square)
 
-    def _drop(self, column: int) -> None:
-        member = self.past.level[column] == self.past.active
-        off = np.where(member, self.past.values[column] - self.centre, 0.0)
-        self.first -= off
-        off *= off
-        self.second -= off
-        self.count -= member
+    def adopt(self, row: int, first: int, column: int) -> None:
+        """Begin a new level with the points since `first` that no level learned."""
+        self.window.adopt(row, first, column)
+        self._changed(row)
 
-    def _begin(self, first: int, stop: int, rows: Rows) -> None:
-        """Add up a level that was not active: about one of its points, then about the mean that this gives."""
-        points = self.past.points(first, stop, rows)
-        self._recount(first, stop, rows, _first(points))
-        self._recount(first, stop, rows, self.centre[rows] + self.first[rows] / np.maximum(self.count[rows], 1.0))
+    def recall(self, row: int, column: int) -> None:
+        """Exchange the active level for the one laid aside."""
+        self.window.recall(row, column)
+        self._changed(row)
 
-    def _recount(self, first: int, stop: int, rows: Rows | slice, centre: Floats) -> None:
-        """Add up anew, about `centre`."""
-        off = self.past.points(first, stop, rows)
-        off -= centre
-        there = ~np.isnan(off)
-        off[~there] = 0.0
-        self.count[rows], self.centre[rows] = there.sum(axis=0), centre
-        self.first[rows] = _down(off)
-        off *= off
-        self.second[rows] = _down(off)
+    def leave(self, _: Bools) -> None:
+        """What was put last was learned."""
+
+    def _afresh(self, rows: Rows, points: Floats, count: Floats) -> tuple[Floats, Floats]:
+        """The same with nothing subtracted: the old stretch from its end backwards, the new one onwards."""
+        before = self.window.before(self.window.first, rows)
+        centre = middle(before)[0]  # one huge point does not draw it away from all others
+        old = running(0.0, moments(before[:, ::-1], centre))[:, :0:-1]
+        total = running(0.0, moments(points, centre))[:, :-1]
+        total += old[:, : points.shape[1]]
+        mean, square = _summary(total, count)
+        mean += (centre - self.centre[rows])[:, None]
+        return mean, square
+
+    def _count(self, rows: Rows | slice, points: Floats) -> Floats:
+        """How many points the window before each column holds; one row where none is missing."""
+        width, size = points.shape[1], self.window.size
+        here, before = ~np.isnan(points), ~np.isnan(self.window.before(self.window.first, rows))
+        if here.all() and before.all():
+            return np.full((1, width), float(size))
+        change = here.astype(np.int32)
+        change -= before[:, :width]
+        count = np.empty(points.shape)
+        count[:, 0] = 0.0
+        np.cumsum(change[:, :-1], axis=1, out=count[:, 1:])
+        count += before.sum(axis=1)[:, None]
+        return count
+
+    def _changed(self, row: int) -> None:
+        rows = np.array([row])
+        first = self.window.first
+        known = self.window.active[rows, first : self.window.begin[row] + self.window.size]
+        before = self.window.before(first, rows)
+        self.centre[rows] = _mean(known, earliest(known))
+        self.gone[rows] = moments(before, self.centre[rows])
 
 
 class Medians:
-    """The median of the window and 1.4826 times its MAD, taken anew a number of times a window."""
+    """The median of the window and 1.4826 times its MAD, taken anew a number of times a window.
 
-    def __init__(self, past: Window) -> None:
-        rows = past.values.shape[1]
-        self.past, self.every = past, max(1, past.size // _UPDATES)
-        self.centre, self.spread = np.full(rows, np.nan), np.full(rows, np.nan)
+    They are taken at fixed times of the UTC grid, of which `origin` is the first column's place. A level of fewer than
+    `least` points says nothing.
+    """
 
-    def at(self, column: int) -> tuple[Floats, Floats]:
-        """The median and the scaled MAD of the window before the last update."""
-        if self.past.due(column, self.every):
-            self._recount(column, slice(None))
-        return self.centre, self.spread
+    def __init__(self, values: Floats, size: int, least: int, origin: int) -> None:
+        self.window, self.least, self.origin = Window(values, size), least, origin
+        self.every = stretch(size)
+        self.centre, self.spread = np.full(len(values), np.nan), np.full(len(values), np.nan)
 
-    def learn(self, column: int, taken: NDArray[np.bool_]) -> None:
-        """Learn the points of `column` where `taken`."""
-        self.past.learn(column, taken)
+    def stretches(self) -> Iterator[tuple[int, int]]:
+        """The columns between two updates."""
+        return parts(self.window.values.shape[1], self.every, -self.origin % self.every)
 
-    def adopt(self, column: int, first: int, rows: Rows) -> None:
-        """Begin a new level of `rows` with the points since `first` that nobody learned."""
-        self.past.adopt(column, first, rows)
-        self._recount(column + 1, rows)
+    def enter(self, first: int, stop: int) -> None:
+        """Begin a stretch with an update."""
+        self.window.enter(first, stop)
+        if (self.origin + first) % self.every == 0:
+            self._recount(first, ALL)
 
-    def recall(self, column: int, rows: Rows) -> None:
-        """Exchange the active level of `rows` for the one laid aside."""
-        self.past.recall(rows)
-        self._recount(column, rows)
+    def band(self, rows: Rows | slice, taken: Bools) -> tuple[Floats, Floats]:
+        """The median and the scaled MAD of the window before the last update, for the whole stretch."""
+        self.window.put(rows, taken)
+        width = taken.shape[1]
+        centre, spread = self.centre[rows][:, None], self.spread[rows][:, None]
+        return np.repeat(centre, width, axis=1), np.repeat(spread, width, axis=1)
+
+    def adopt(self, row: int, first: int, column: int) -> None:
+        """Begin a new level with the points since `first` that no level learned."""
+        self.window.adopt(row, first, column)
+        self._recount(column + 1, np.array([row]))
+
+    def recall(self, row: int, column: int) -> None:
+        """Exchange the active level for the one laid aside."""
+        self.window.recall(row, column)
+        self._recount(column, np.array([row]))
+
+    def leave(self, _: Bools) -> None:
+        """What was put last was learned."""
 
     def _recount(self, column: int, rows: Rows | slice) -> None:
-        points = self.past.points(column - self.past.size, column, rows)
-        if not len(points):
-            return
-        centre = median(points)
-        off = np.abs(points - centre)
-        spread = _MAD * median(off)
-        count = (~np.isnan(off)).sum(axis=0)
-        mean_off = _MEAN_AD * _down(np.nan_to_num(off)) / count
-        centre[count < self.past.least] = np.nan
-        self.centre[rows], self.spread[rows] = centre, np.where(spread > 0, spread, mean_off)
+        centre, spread, count = middle(self.window.before(column, rows))
+        centre[count < self.least] = np.nan
+        self.centre[rows], self.spread[rows] = centre, spread
 
 
-def _first(values: Floats) -> Floats:
-    """The first point of each row, 0 where there is none."""
-    if not len(values):
-        return np.zeros(values.shape[1])
-    first: Floats = values[np.isnan(values).argmin(axis=0), np.arange(values.shape[1])]
-    return np.where(np.isnan(first), 0.0, first)
+def stretch(size: int) -> int:
+    """How many columns lie between two updates of the medians of a window."""
+    return max(1, size // _UPDATES)
 
 
-def _down(values: Floats) -> Floats:
-    """The sum along time, in the order of time: numpy adds a single row in another order than several."""
-    wide = np.repeat(values, 2, axis=1) if values.shape[1] == 1 else values
-    total: Floats = wide.sum(axis=0)[: values.shape[1]]
-    return total
+def middle(points: Floats) -> tuple[Floats, Floats, Floats]:
+    """The median of each row, 1.4826 times its MAD (1.2533 times the mean deviation where that is 0), and the count."""
+    ordered = points.copy(order="C")
+    ordered.sort(axis=1)  # NaN sorts to the end
+    size = ordered.shape[1]
+    count = np.full(len(points), float(size))
+    low, high = (size - 1) // 2, size // 2
+    centre = ordered[:, low] + (ordered[:, high] - ordered[:, low]) / 2
+    near, far = _nearest(ordered, centre, low + 1), _nearest(ordered, centre, high + 1)
+    spread = near + (far - near) / 2
+    holes = np.flatnonzero(np.isnan(ordered[:, -1]))
+    if len(holes):
+        some = ordered[holes]
+        count[holes] = size - np.isnan(some).sum(axis=1)
+        centre[holes] = _among(some, count[holes])
+        off = np.abs(some - centre[holes, None])
+        off.sort(axis=1)
+        spread[holes] = _among(off, count[holes])
+    spread *= _MAD
+    flat = np.flatnonzero(spread == 0)
+    if len(flat):
+        off = np.nan_to_num(np.abs(points[flat] - centre[flat, None]))
+        spread[flat] = _MEAN_AD * np.cumsum(off, axis=1)[:, -1] / count[flat]
+    return centre, spread, count
+
+
+def _among(ordered: Floats, count: Floats) -> Floats:
+    """The median of the first `count` of each row; NaN of none."""
+    row, whole = np.arange(len(ordered)), count.astype(np.intp)
+    low, high = ordered[row, np.maximum(whole - 1, 0) // 2], ordered[row, np.minimum(whole // 2, ordered.shape[1] - 1)]
+    centre: Floats = low + (high - low) / 2
+    return centre
+
+
+def _nearest(ordered: Floats, centre: Floats, count: int) -> Floats:
+    """How far the `count`-th nearest of sorted points is from `centre`: no run of so many has nearer ends."""
+    stop = ordered.shape[1] - count + 1
+    reach: Floats = np.maximum(centre[:, None] - ordered[:, :stop], ordered[:, count - 1 :] - centre[:, None])
+    nearest: Floats = reach.min(axis=1)
+    return nearest
+
+
+def _summary(total: Pairs, count: Floats) -> tuple[Floats, Floats]:
+    """The mean, and the sum of squares about it, of sums and sums of squares."""
+    mean: Floats = total.real / count
+    square: Floats = mean * total.real
+    np.subtract(total.imag, square, out=square)
+    return mean, square
+
+
+def _mean(points: Floats, about: Floats) -> Floats:
+    """The mean of each row's points, added up about `about`, which it is where there are none."""
+    off = points - about[:, None]
+    missing = np.isnan(off)
+    off[missing] = 0.0
+    count = points.shape[1] - missing.sum(axis=1)
+    mean: Floats = about + off.sum(axis=1) / np.maximum(count, 1)
+    return mean

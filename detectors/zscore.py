@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from detectors.blocks import Floats, by_rows, enough
+from detectors.blocks import Floats, by_tiles, enough
 from detectors.frame import Frame
 from detectors.guard import Guard
-from detectors.rolling import Medians, Moments, Window
+from detectors.rolling import Medians, Moments, stretch
 from detectors.scores import Scores
 
 
@@ -65,9 +65,12 @@ class ZScore:
         window = frame.periods(self.window)
         guard = Guard(self.guard, frame.periods(self.adopt), window)
 
-        def kernel(values: Floats) -> tuple[Floats, Floats]:
-            ready = enough(values, window, max(2, frame.periods(self.warm_up)))
-            past = Window(values, window, least=max(2, guard.adopt // 2), origin=frame.origin)
-            return guard.run(values, ready, Medians(past) if self.robust else Moments(past))
+        least = max(2, guard.adopt // 2)
 
-        return by_rows(frame, kernel)
+        def kernel(values: Floats) -> tuple[Floats, Floats]:
+            ready = enough(values, window, max(2, frame.periods(self.warm_up)), axis=1)
+            if self.robust:
+                return guard.run(values, ready, Medians(values, window, least, frame.origin))
+            return guard.run(values, ready, Moments(values, window, least))
+
+        return by_tiles(frame, stretch(window) if self.robust else window, kernel)

@@ -48,6 +48,8 @@ def zoo() -> dict[str, Floats]:
         "large offset": shifts + 1e9,
         "tiny": shifts * 1e-12,
         "negative": -shifts,
+        "a huge first point": np.where(np.arange(150) == 1, 1e12, calm),
+        "huge points that leave": np.where(np.arange(150) % 60 < 2, 1e9 * calm, calm),
         "one point": np.where(np.arange(150) == 70, 5.0, np.nan),
         "one column": calm[:1],
         "no column": calm[:0],

@@ -1,0 +1,56 @@
+"""Running sums along time; a series' sum depends on nothing but the series, and on no later point.
+
+Two sums run as one of complex numbers, which takes as long as one alone: the processor waits for each addition.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.blocks import Floats
+
+Pairs: TypeAlias = NDArray[np.complex128]
+
+
+def running(begin: Pairs | float, pairs: Pairs) -> Pairs:
+    """`begin` and the first k pairs of each row added up; k from 0 on, so that there is a column more."""
+    total = np.empty((len(pairs), pairs.shape[1] + 1), dtype=np.complex128)
+    total[:, 0] = begin
+    total[:, 1:] = pairs
+    return np.cumsum(total, axis=1, out=total)
+
+
+def moments(points: Floats, centre: Floats) -> Pairs:
+    """How far each point is from its row's centre, and the square of that; 0 where there is none."""
+    pairs = np.empty(points.shape, dtype=np.complex128)
+    off = np.subtract(points, centre[:, None], out=pairs.real)
+    missing = np.isnan(off)
+    if missing.any():
+        off[missing] = 0.0
+    np.multiply(off, off, out=pairs.imag)
+    return pairs
+
+
+def weighted(pairs: Pairs, weights: Floats) -> Pairs:
+    """The pairs, changed in place, times the weight of their column."""
+    numbers = pairs.view(np.float64)
+    numbers *= np.repeat(weights, 2)
+    return pairs
+
+
+def earliest(values: Floats) -> Floats:
+    """The first point of each row, 0 where there is none."""
+    if not values.shape[1]:
+        return np.zeros(len(values))
+    first: Floats = values[np.arange(len(values)), np.isnan(values).argmin(axis=1)]
+    return np.where(np.isnan(first), 0.0, first)
+
+
+def parts(time: int, size: int, first: int = 0) -> Iterator[tuple[int, int]]:
+    """The columns `[a, b)` of parts of `size`, of which one begins at `first`."""
+    lead = first % size
+    borders = [*([0] if lead else []), *range(lead, time, size), time]
+    return ((a, min(b, time)) for a, b in pairwise(borders) if a < min(b, time))
