@@ -372,7 +372,7 @@ def test_time_only_adds_to_what_was_told(
     ],
 )
 def test_an_anomaly_is_known_from_the_first_column_that_makes_it_certain(values: list[float], known: int) -> None:
-    rule = {"persistence": Persistence(hits=2, periods=3), "loud": 1.6}
+    rule: dict[str, Any] = {"persistence": Persistence(hits=2, periods=3), "loud": 1.6}
     whole = verdict(values, **rule)
     assert whole.known == (DAY + known * HOUR,)
     assert not verdict(values[:known], **rule).anomalies
