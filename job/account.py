@@ -9,6 +9,7 @@ from urllib.parse import quote
 from detectors import CAP
 from job.anomaly import Anomaly
 from job.kinship import Thing, groups
+from job.ratio import RATIOS
 from job.sentence import noun
 from job.units import clean, lasting, quantity, utc
 
@@ -105,11 +106,11 @@ def _judged(worst: Anomaly) -> str:
 
 
 def link(anomaly: Anomaly) -> str:
-    """Metrics Explorer, in the project, at exactly the anomaly's series and the hours round it; empty for files.
+    """Metrics Explorer, in the project, at exactly the anomaly's series and the hours round it; else nothing.
 
     The address has the form that the console itself gives it, which Google does not promise to keep.
     """
-    if "." not in anomaly.metric.partition("/")[0] or anomaly.resource.type in {"", "file"}:
+    if "." not in anomaly.metric.partition("/")[0] or anomaly.metric in RATIOS or anomaly.resource.type in {"", "file"}:
         return ""
     conditions = [f'metric.type="{_value(anomaly.metric)}"', f'resource.type="{_value(anomaly.resource.type)}"']
     conditions += [f'resource.label."{_value(k)}"="{_value(v)}"' for k, v in sorted(anomaly.resource.labels.items())]

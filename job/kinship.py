@@ -7,9 +7,10 @@ from typing import Literal, TypeAlias
 
 from detectors.names import prefix
 from job.anomaly import Anomaly, Resource, telling
+from job.ratio import RATIOS
 
 Way: TypeAlias = Literal["in", "out", ""]
-What: TypeAlias = Literal["bytes", "packets", "drops", "connections", "other"]
+What: TypeAlias = Literal["bytes", "packets", "drops", "connections", "packet size", "ratio", "drop share", "other"]
 
 _IN = {"in", "ingress", "received", "receive", "request", "inbound", "rx", "download"}
 _OUT = {"out", "egress", "sent", "send", "response", "outbound", "tx", "upload"}
@@ -74,6 +75,8 @@ def slot(metric: str, labels: Mapping[str, str], unit: str) -> Slot:
     ways = words | {value.lower() for value in labels.values()}
     way: Way = "in" if ways & _IN else "out" if ways & _OUT else ""
     noun = unit.partition("/")[0].strip("{}")
+    if metric in RATIOS:
+        return _ratio(way, words)
     if words & _DROPS:
         return Slot(way, "drops")
     if words & {"bytes", "octets", "byte"} or noun in {"By", "bit"}:
@@ -81,6 +84,13 @@ def slot(metric: str, labels: Mapping[str, str], unit: str) -> Slot:
     if words & {"packets", "packet", "pkts"} or noun == "packets":
         return Slot(way, "packets")
     return Slot(way, "connections" if words & {"connections", "sessions"} else "other")
+
+
+def _ratio(way: Way, words: set[str]) -> Slot:
+    """What a ratio tells of; that of two directions is of neither."""
+    if "share" in words:
+        return Slot(way, "drop share")
+    return Slot(way, "packet size") if "size" in words else Slot("", "ratio")
 
 
 def groups(one: Thing) -> dict[str, str]:

@@ -191,6 +191,8 @@ def flood(of: Movement) -> Nature | None:
     evidence = [_rose("received packets", packets), *small]
     if of.drops:
         evidence.append("dropped packets rose with them")
+    if (size := of.fell("in", "packet size")) is not None:
+        evidence.append(f"their mean size fell to {quantity(size.observed, size.unit)}")
     sure = 0.7 + 0.1 * (of.drops is not None) + 0.1 * (packets.ratio >= 3)
     return Nature("flood", round(sure, 2), tuple(evidence))
 
@@ -204,6 +206,8 @@ def scan(of: Movement) -> Nature | None:
     evidence = [_rose("sent packets", packets), *small]
     if of.drops:
         evidence.append("refused or dropped packets rose with them")
+    if (size := of.fell("out", "packet size")) is not None:
+        evidence.append(f"their mean size fell to {quantity(size.observed, size.unit)}")
     return Nature("scan-like", 0.65 + 0.2 * (of.drops is not None), tuple(evidence))
 
 
@@ -218,6 +222,9 @@ def exfiltration(of: Movement) -> Nature | None:
         return None
     evidence = [_rose("sent bytes", sent), "received bytes hardly rose" if back else "received bytes were not flagged"]
     sure = 0.6 + 0.05 * (back is None)
+    if (ratio := of.rose("", "ratio")) is not None:
+        evidence.append(f"{ratio.observed:.3g} times as much goes out as comes in, {ratio.expected:.3g} is usual")
+        sure += 0.05
     if size and size > LARGE:
         evidence.append(f"the added packets are nearly full, {size:.0f} B each")
         sure += 0.1
@@ -261,6 +268,7 @@ def partial_loss(of: Movement) -> Nature | None:
         evidence = [f"{s} fell to {m.ratio:.0%} of the expected" for s, m in fallen.items()]
         if of.drops:
             evidence.append("dropped packets rose")
+        evidence += [f"{s} rose to {m.observed:.1%}" for s, m in of.moves.items() if s.what == "drop share" and m.up]
         flat = [s for s in (Slot("in", "bytes"), Slot("out", "bytes")) if of.flat(s.way, s.what)]
         evidence += [f"{s} were not flagged" for s in flat]
         return Nature("partial loss", 0.9 if of.drops else 0.65, tuple(evidence))

@@ -24,6 +24,8 @@ from job.plan import DAY, Slice, until
 from job.policy import Policy
 from job.presets import PRESETS
 from job.query import Query
+from job.ratio import PRESETS as RATIO_PRESETS
+from job.ratio import RATIOS
 from job.sources import Reader, Source
 from job.store import Head, Store
 from job.units import parse_time, utc
@@ -183,11 +185,15 @@ def _put(store: Store, place: str, data: bytes, meta: Mapping[str, str], there: 
 def policy_of(settings: Settings, query: Query) -> Policy:
     """The query's policy, with what a missing point means said out."""
     policy = settings.policy_of(query.metric, query.name, *_presets(query.metric))
-    return policy.model_copy(update={"absence": query.missing}) if policy.absence == "preset" else policy
+    more: dict[str, Any] = {"absence": query.missing} if policy.absence == "preset" else {}
+    if query.metric in RATIOS and not policy.min_absolute:
+        more["min_absolute"] = RATIOS[query.metric].worth
+    return policy.model_copy(update=more)
 
 
 def _presets(metric: str) -> tuple[str, ...]:
-    return tuple(name for name, specs in PRESETS.items() if any(spec.type == metric for spec in specs))
+    types = {name: [spec.type for spec in specs] for name, specs in PRESETS.items()} | RATIO_PRESETS
+    return tuple(name for name, each in types.items() if metric in each)
 
 
 def fingerprint(job: Job, query: Query, policy: Policy, quiet: Sequence[Quiet] = ()) -> str:

@@ -11,6 +11,8 @@ from detectors.duration import text as duration_text
 from job import lineup
 from job.errors import ConfigError
 from job.presets import GROUPS, PRESETS
+from job.ratio import PRESETS as RATIO_PRESETS
+from job.ratio import RATIOS
 
 
 def detectors() -> int:
@@ -43,6 +45,12 @@ def metrics() -> int:
             labels = ", ".join(label.rsplit(".", 1)[-1] for label in spec.group_by)
             print(f"    {spec.type}")
             print(f"        by {labels or 'every label'}; a missing point means: {spec.missing}")
-    for name, members in GROUPS.items():
+    for name, ratios in RATIO_PRESETS.items():
+        print(name)
+        for ratio in ratios:
+            top, bottom = RATIOS[ratio].top.rpartition("/")[2], RATIOS[ratio].bottom.rpartition("/")[2]
+            print(f"    {ratio}")
+            print(f"        {top} over {'both it and ' if RATIOS[ratio].share else ''}{bottom}, both read for it")
+    for name, members in {**GROUPS, "derived": RATIO_PRESETS}.items():
         print(f"{name} = {', '.join(members)}")
     return 0

@@ -12,9 +12,11 @@ from job.mutes import open_mutes
 from job.plan import Slice, Window, custom, slices, window
 from job.presets import expand
 from job.query import Query
+from job.ratio import split
 from job.slices import Job
 from job.sources import Reader, Source, open_source, stand_in
 from job.sources.cached import Cached
+from job.sources.derived import Derived
 from job.store import Store, open_store
 
 
@@ -31,12 +33,15 @@ def prepare(
         raise ConfigError("\n".join(complaints))
     source, store = open_source(settings, environ, now), open_store(settings.output)
     present = source.now(now)
+    reader = _remembering(source, settings, environ, store, present, log)
+    if split(settings.metrics)[0]:
+        source = reader = Derived(source, reader)
     span = window(settings, present)
     every = slices(queries(settings, source), span, settings.parts)
     job = Job(
         settings=settings,
         source=source,
-        reader=_remembering(source, settings, environ, store, present, log),
+        reader=reader,
         store=store,
         detectors=lineup.build(settings.detectors, settings.detector),
         versions=lineup.versions(settings.detectors),
@@ -82,7 +87,7 @@ def _checks(settings: Settings, now: datetime) -> Iterator[Callable[[], object]]
     yield partial(window, settings, now)
     yield partial(open_mutes, settings.mutes)
     if settings.source != "files":  # whose metrics are what the files hold
-        for name in settings.metrics:
+        for name in split(settings.metrics)[1]:
             yield partial(expand, (name,))
 
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HEAVY = {"bokeh", "dateutil", "google", "holidays", "grpc", "jinja2", "pandas", "pyarrow", "scipy", "rich"}
 
-VALUES = {"job.errors", "job.units", "job.log", "job.anomaly", "job.policy", "job.query", "job.presets"}
+VALUES = {"job.errors", "job.units", "job.log", "job.anomaly", "job.policy", "job.query", "job.presets", "job.ratio"}
 CORE = {
     "job.errors": set(),
     "job.units": set(),
@@ -21,6 +21,7 @@ CORE = {
     "job.policy": set(),
     "job.query": {"job.errors"},
     "job.presets": {"job.errors"},
+    "job.ratio": set(),
     "job.lineup": {"job.errors"},
     "job.outage": {"job.policy"},
     "job.sentence": {"job.anomaly", "job.units"},
@@ -33,9 +34,9 @@ CORE = {
     "job.slices": VALUES
     | {"job.config", "job.examine", "job.judge", "job.mutes", "job.plan", "job.series", "job.sources", "job.store"},
     "job.run": VALUES | {"job.plan", "job.slices", "job.sources.recent", "job.store"},
-    "job.kinship": {"job.anomaly"},
+    "job.kinship": {"job.anomaly", "job.ratio"},
     "job.nature": {"job.anomaly", "job.kinship", "job.units"},
-    "job.account": {"job.anomaly", "job.incident", "job.kinship", "job.sentence", "job.units"},
+    "job.account": {"job.anomaly", "job.incident", "job.kinship", "job.ratio", "job.sentence", "job.units"},
     "job.incident": {"job.account", "job.anomaly", "job.kinship", "job.nature"},
     "job.report": VALUES | {"job.store"},
     "job.found": VALUES | {"job.incident", "job.kinship", "job.report", "job.series", "job.store"},
