@@ -56,6 +56,7 @@ def document(
             "replays": plan.rounds,
             "spacing": text(plan.rules.spacing),
             "warm_up": text(plan.rules.warm_up),
+            "untold": sorted(trial.untold),
             "skipped": dict(sorted(trial.skipped.items())),
         },
         "cooldown": text(plan.cooldown),

@@ -79,28 +79,29 @@ class Rules:
 
 
 def places(
-    frame: Frame, first: int, rules: Rules, barred: Mapping[int, Spans], key: Sequence[str] = ()
+    frame: Frame, first: int, rules: Rules, barred: Mapping[str, Mapping[int, Spans]], key: Sequence[str] = ()
 ) -> tuple[list[Place], Counter[str]]:
     """Where incidents go in the columns of a frame from `first` on, and why some could not be put anywhere.
 
-    Two places of one row are at least `spacing` apart; none touches the row's `barred` columns or lies within the
-    warm-up. Where a row's places are depends on the seed, the `key` and its labels, and not on the other rows; the
-    kinds take turns over rows and places.
+    Two places of one row are at least `spacing` apart; none touches columns of the row that are `barred` for some
+    reason, or lies within the warm-up. Where a row's places are depends on the seed, the `key` and its labels, and not
+    on the other rows; the kinds take turns over rows and places.
     """
     found: list[Place] = []
     skipped: Counter[str] = Counter()
-    longest = max(frame.periods(kind.lasts) for kind in rules.kinds)
+    longest = max((frame.periods(kind.lasts) for kind in rules.kinds), default=0)
     jitter, apart = frame.periods(JITTER), frame.periods(rules.spacing)
     points = np.isfinite(frame.values)
     born = np.where(points.any(axis=1), points.argmax(axis=1), frame.values.shape[1])
-    for row, labels in enumerate(frame.labels):
+    for row, labels in enumerate(frame.labels if rules.kinds else ()):
         rng = _generator(rules.seed, key, labels)
+        shut = {why: rows.get(row, ()) for why, rows in barred.items()}
         begin = max(first, int(born[row]) + frame.periods(rules.warm_up))
         stop = frame.values.shape[1] - jitter - longest
         for turn, low in enumerate(range(begin, stop + 1, jitter + longest + apart)):
             kind = rules.kinds[(row + turn) % len(rules.kinds)]
             starts = low + rng.integers(0, jitter, DRAWS)
-            place, why = _place(frame.values[row], row, kind, starts, frame.periods(kind.lasts), barred.get(row, ()))
+            place, why = _place(frame.values[row], row, kind, starts, frame.periods(kind.lasts), shut)
             if place:
                 found.append(place)
             else:
@@ -109,15 +110,16 @@ def places(
 
 
 def _place(
-    values: Floats, row: int, kind: Kind, starts: NDArray[np.int64], width: int, barred: Spans
+    values: Floats, row: int, kind: Kind, starts: NDArray[np.int64], width: int, barred: Mapping[str, Spans]
 ) -> tuple[Place | None, str]:
     """The first of the starts at which there is something to change, or why there is none."""
     why = ""
     for start in starts.tolist():
         there = values[start : start + width]
         there = there[np.isfinite(there)]
-        if any(start < end and begin < start + width for begin, end in barred):
-            why = "labelled"
+        met = [name for name, spans in barred.items() if any(a < start + width and start < b for a, b in spans)]
+        if met:
+            why = met[0]
         elif 2 * len(there) <= width:
             why = "without points"
         elif kind.name != "absent" and 2 * np.count_nonzero(there > 0) <= len(there):
@@ -131,6 +133,12 @@ def _generator(seed: int, key: Sequence[str], labels: Labels) -> np.random.Gener
     """Random numbers of one series, the same in whatever company it is."""
     named = json.dumps([*key, sorted(labels.items())]).encode()
     return np.random.default_rng([seed, *hashlib.sha256(named).digest()])
+
+
+def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """The spans of columns, half-open, in which a mask holds."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False]))))
+    return [(start, stop) for start, stop in edges.reshape(-1, 2).tolist()]
 
 
 def inject(frame: Frame, every: Iterable[tuple[Place, float]]) -> Frame:

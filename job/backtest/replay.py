@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import Detector, Frame
+from detectors.detector import compares_rows
 from job.anomaly import split_labels
 from job.config import Settings
 from job.examine import examine, needed
@@ -40,7 +41,7 @@ class Contestant:
     @property
     def peers(self) -> bool:
         """Whether series are compared with one another, so that none may be left out."""
-        return any(getattr(detector, "peers", False) for detector in self.detectors.values())
+        return any(map(compares_rows, self.detectors.values()))
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,12 @@ def replay(
     contestant: Contestant,
     days: Sequence[Span],
     only: Mapping[int, Sequence[tuple[int, int]]] | None = None,
+    muted: NDArray[np.bool_] | None = None,
 ) -> Told:
     """Judge the days `[start, end)` of a frame one after the other, each with the history that the job would read.
 
-    Where `only` is given, a row is judged on the days alone that its columns there touch, unless rows are compared.
+    What is `muted` (series x time) teaches nobody what is usual. Where `only` is given, a row is judged on the days
+    alone that its columns there touch, unless rows are compared.
     """
     policy, before = contestant.policy(query), contestant.needed(query)
     histories = {name: detector.history for name, detector in contestant.detectors.items()}
@@ -79,7 +82,9 @@ def replay(
         columns = frame.column(start), frame.column(end)
         wanted = _touched(only, columns) if only is not None and not contestant.peers else slice(None)
         seen, rows = _read(frame, start - before, end, wanted)
-        verdict = examine(seen, contestant.detectors, policy, subject, start)
+        hidden = None if muted is None else muted[rows, frame.column(seen.start) : frame.column(end)]
+        hidden = hidden if hidden is not None and hidden.any() else None
+        verdict = examine(seen, contestant.detectors, policy, subject, start, hidden)
         young[rows[list(verdict.warming_up)], slice(*columns)] = True
         for anomaly, known in zip(verdict.anomalies, verdict.known, strict=True):
             row = by[key(anomaly.project, anomaly.query, anomaly.resource, anomaly.labels)]

@@ -30,6 +30,8 @@ def lines(told: dict[str, Any]) -> Iterator[str]:
     )
     if put["skipped"]:
         yield "places without an incident: " + ", ".join(f"{n:,} {why}" for why, n in put["skipped"].items())
+    if put["untold"]:
+        yield "not put in where the metric's policy never tells them: " + ", ".join(put["untold"])
     for one in told["contestants"]:
         if one["aside"]:
             yield f"{one['detectors']}: {one['aside']:,} incidents left out, the series were warming up"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detectors import Frame
 from detectors.blocks import median
 from job.backtest.events import score_events
-from job.backtest.inject import Kind, Place, Rules, deviations, inject, noise, places, rounds
+from job.backtest.inject import Kind, Place, Rules, deviations, inject, noise, places, rounds, runs
 from job.backtest.labels import Window, fits, name_of
 from job.backtest.replay import Contestant, Span, Told, replay
 from job.policy import Policy
@@ -73,7 +73,7 @@ class Trial:
     """All that was found, gathered query by query.
 
     By contestant: `tested` are the periods with a baseline, `aside` the incidents of series that were warming up.
-    `skipped` says why some places got no incident.
+    `skipped` says why some places got no incident; `untold` are the kinds that some metric's policy never tells.
     """
 
     series: list[Series] = field(default_factory=list)
@@ -82,17 +82,22 @@ class Trial:
     skipped: Counter[str] = field(default_factory=Counter)
     tested: Counter[str] = field(default_factory=Counter)
     aside: Counter[str] = field(default_factory=Counter)
+    untold: set[str] = field(default_factory=set)
     points: int = 0
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The series of one query, from the history on that they need, and the days that are judged, `[start, end)`."""
+    """The series of one query, from the history on that they need, and the days that are judged, `[start, end)`.
+
+    `muted` says which points lie in a muted time.
+    """
 
     query: Query
     unit: str
     frame: Frame
     days: Sequence[Span]
+    muted: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,7 @@ class Block:
 
     subject: Subject
     frame: Frame
+    muted: NDArray[np.bool_] | None
     base: int
 
     def told(self, frame: Frame, contestant: Contestant, changed: Sequence[Place] | None = None) -> Told:
@@ -110,7 +116,7 @@ class Block:
             only.setdefault(place.row, []).append((place.start, place.stop))
         subject = self.subject
         days = only if changed is not None else None
-        return replay(frame, subject.query, subject.unit, contestant, subject.days, days)
+        return replay(frame, subject.query, subject.unit, contestant, subject.days, days, self.muted)
 
 
 def add(
@@ -120,15 +126,19 @@ def add(
     query, frame, rows = subject.query, subject.frame, len(subject.frame.labels)
     known = {row: [w for w in labelled if fits(w, query, labels)] for row, labels in enumerate(frame.labels)}
     barred = {row: [_columns(frame, window) for window in mine] for row, mine in known.items()}
+    still = {} if subject.muted is None else {row: runs(mute) for row, mute in enumerate(subject.muted)}
     rules = replace(plan.rules, kinds=tellable(plan.rules.kinds, contestants[0].policy(query)))
+    trial.untold.update(kind.name for kind in set(plan.rules.kinds) - set(rules.kinds))
     first = frame.column(subject.days[0][0])
-    every, skipped = places(frame, first, rules, barred, (query.project, query.name))
+    every, skipped = places(frame, first, rules, {"labelled": barred, "muted": still}, (query.project, query.name))
     trial.skipped.update(skipped)
     trial.points += int(np.isfinite(frame.values[:, first:]).sum())
     incidents = list(rounds(every, plan.sizes, plan.rounds))
     size = rows if any(contestant.peers for contestant in contestants) else BLOCK
     for low in range(0, rows, max(1, size)):
-        block = Block(subject, frame.rows(slice(low, low + size)), len(trial.series))
+        some = slice(low, low + size)
+        muted = None if subject.muted is None else subject.muted[some]
+        block = Block(subject, frame.rows(some), muted, len(trial.series))
         mine = [[(p, s) for place, s in each if (p := _within(place, low, size))] for each in incidents]
         _block(
             trial, block, contestants, [known[row] for row in range(low, min(low + size, rows))], mine, plan.cooldown
@@ -199,7 +209,7 @@ def _plain(
         judged = [not told.young[row, max(0, begin) : max(0, end)].all() for begin, end in spans]
         kept = [span for span, known_then in zip(spans, judged, strict=True) if known_then]
         mine = [window for window, known_then in zip(windows, judged, strict=True) if known_then]
-        flagged = np.flatnonzero(told.on[row])
+        flagged = np.flatnonzero(told.on[row] if block.muted is None else told.on[row] & ~block.muted[row])
         apart, grace = max(2.0, cooldown / frame.step), GRACE / frame.step
         said = score_events(kept, flagged, apart, grace)
         false = score_events(spans, flagged, apart, grace).false_alarms

@@ -21,6 +21,7 @@ from job.commands.show import console, line
 from job.config import Settings
 from job.errors import ConfigError
 from job.log import plain_lines
+from job.mutes import hidden
 from job.plan import Slice, until
 from job.slices import Job
 from job.sources.synthetic import Synthetic
@@ -190,7 +191,8 @@ def _subjects(job: Job, every: Sequence[Slice], contestants: Sequence[Contestant
         if days:
             before = max(contestant.needed(query) for contestant in contestants)
             frame = job.source.read(query, days[0][0] - before, days[-1][1])
-            yield Subject(query, facts.unit, frame, days)
+            mute = hidden(frame, job.mutes.quiet(query.metric, frame.start, frame.end), query.project)
+            yield Subject(query, facts.unit, frame, days, mute)
 
 
 def _named(subjects: Sequence[Subject], given: Sequence[Window]) -> Sequence[Subject]:

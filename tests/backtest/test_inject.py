@@ -40,7 +40,7 @@ def test_places_keep_their_distance_and_touch_nothing_barred(
     values = frame().values.copy()
     values[1, :150] = np.nan
     rules = Rules(spacing=spacing * STEP, warm_up=warm_up * STEP, seed=seed)
-    found, _ = places(of(values), first, rules, {0: barred, 1: barred})
+    found, _ = places(of(values), first, rules, {"labelled": {0: barred[:2], 1: barred}, "muted": {0: barred[2:]}})
     for row in range(3):
         mine = [place for place in found if place.row == row]
         born = 150 if row == 1 else 0

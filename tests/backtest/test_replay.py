@@ -1,7 +1,7 @@
 """The replay says what the job writes, and a trial counts only what an incident changed."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -134,6 +134,9 @@ def test_what_the_policy_never_tells_is_not_put_in() -> None:
     ignoring = Contestant("said", Settings.model_validate({"policy": {"absence": "ignore", "direction": "up"}}), {})
     trial = tried(Contestant("said", ignoring.settings, contestant(lambda v: v - 100).detectors))
     assert {f.kind for f in trial.found} == {"spike", "shift", "ramp"}
+    assert trial.untold == {"drop", "zero", "absent"}
+    nothing = tried(Contestant("said", ignoring.settings, {}), kinds=(KINDS["drop"],))
+    assert (nothing.found, nothing.untold, nothing.skipped.total()) == ([], {"drop"}, 0)
 
 
 def test_labelled_windows_get_no_incident_and_are_scored() -> None:
@@ -149,6 +152,25 @@ def test_labelled_windows_get_no_incident_and_are_scored() -> None:
     assert (other.false_alarms, dict(other.delays)) == (1, {})
     for f in trial.found:
         assert f.series == 1 or not window.start - HOUR < f.start < window.end
+
+
+def test_muted_times_get_no_incident_and_no_false_alarm_and_teach_nothing() -> None:
+    of = subject(rows=2)
+    values = of.frame.values.copy()
+    values[:, 200:205] = 300.0
+    muted = np.zeros(values.shape, dtype=bool)
+    muted[0, 190:290] = True
+    of = replace(of, frame=Frame(values, of.frame.start, HOUR, of.frame.labels), muted=muted)
+
+    def remembers(given: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(np.nanmax(given, axis=1, keepdims=True) > 250, 100.0, 0.0) * np.ones_like(given)
+
+    trial = tried(contestant(remembers, history=5 * DAY), of=of, kinds=(KINDS["drop"],))
+    muted_row, other = trial.plain
+    assert muted_row.false_alarms == 0
+    assert other.false_alarms > 10
+    assert not any(f.series == 0 and 190 < (f.start - of.frame.start) // HOUR + 1 <= 290 for f in trial.found)
+    assert trial.skipped["muted"] > 0
 
 
 def test_incidents_of_young_series_are_left_out_and_counted() -> None:
