@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
 from job.anomaly import BANDS, band
@@ -12,6 +11,7 @@ from job.incident import Incident
 from job.kinship import Thing
 from job.sentence import noun
 from job.series import Trace, key
+from job.templates import asset, libraries, template
 from job.units import clean, lasting, quantity, utc
 
 CHARTS = 120
@@ -39,7 +39,7 @@ def render(found: Found, since: datetime, until: datetime, skipped: Sequence[Ski
     """
     incidents = found.incidents
     charts = dict(_charts(found, since, until))
-    page: str = _template().render(
+    page: str = template("page.html").render(
         title=_title(since, until),
         summary=_summary(incidents),
         until=utc(max((one.until for one in found.looked), default=until)),
@@ -52,45 +52,11 @@ def render(found: Found, since: datetime, until: datetime, skipped: Sequence[Ski
         skipped=skipped,
         problems=found.problems,
         data={"charts": list(charts.values()), "bars": _bars(incidents), "since": _ms(since), "until": _ms(until)},
-        style=_asset("page.css"),
-        script=_asset("page.js"),
-        libraries=_libraries() if incidents else (),
+        style=asset("page.css"),
+        script=asset("page.js"),
+        libraries=libraries() if incidents else (),
     )
     return page
-
-
-@cache
-def _template() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("job", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html")
-
-
-@cache
-def _asset(name: str) -> Any:
-    """A style or a script of our own."""
-    from importlib.resources import files
-
-    from markupsafe import Markup
-
-    return Markup((files("job") / "templates" / name).read_text("utf-8"))  # noqa: S704 - our own file
-
-
-@cache
-def _libraries() -> tuple[Any, ...]:
-    """The scripts that draw, as they stand between <script> tags."""
-    from bokeh.resources import Resources
-    from markupsafe import Markup
-
-    scripts = Resources(mode="inline", components=["bokeh", "bokeh-api"], log_level="warn").js_raw
-    return tuple(Markup(script.replace("</script", "<\\/script")) for script in scripts)  # noqa: S704 - a library's own
 
 
 def _title(since: datetime, until: datetime) -> str:

@@ -131,11 +131,12 @@ def test_outages_are_told_by_the_policy_alone() -> None:
 
 
 def test_what_the_policy_never_tells_is_not_put_in() -> None:
-    ignoring = Contestant("said", Settings.model_validate({"policy": {"absence": "ignore", "direction": "up"}}), {})
-    trial = tried(Contestant("said", ignoring.settings, contestant(lambda v: v - 100).detectors))
+    settings = Settings.model_validate({"policy": {"absence": "ignore", "direction": "up"}})
+    ignoring = Contestant("said", settings, contestant(lambda v: v - 100).detectors)
+    trial = tried(ignoring)
     assert {f.kind for f in trial.found} == {"spike", "shift", "ramp"}
     assert trial.untold == {"drop", "zero", "absent"}
-    nothing = tried(Contestant("said", ignoring.settings, {}), kinds=(KINDS["drop"],))
+    nothing = tried(ignoring, kinds=(KINDS["drop"],))
     assert (nothing.found, nothing.untold, nothing.skipped.total()) == ([], {"drop"}, 0)
 
 

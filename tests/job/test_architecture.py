@@ -40,7 +40,8 @@ CORE = {
     "job.incident": {"job.account", "job.anomaly", "job.kinship", "job.nature"},
     "job.report": VALUES | {"job.store"},
     "job.found": VALUES | {"job.incident", "job.kinship", "job.report", "job.series", "job.store"},
-    "job.page": VALUES | {"job.found", "job.incident", "job.kinship", "job.sentence", "job.series"},
+    "job.templates": set(),
+    "job.page": VALUES | {"job.templates", "job.found", "job.incident", "job.kinship", "job.sentence", "job.series"},
     "job.listing": VALUES | {"job.incident", "job.kinship", "job.report"},
     "job.mutes": VALUES | {"job.incident", "job.kinship", "job.store"},
     "job.publish": VALUES | {"job.found", "job.incident", "job.mutes", "job.page", "job.store"},
@@ -48,7 +49,8 @@ CORE = {
     "job": {"job.report"},
 }
 PACKAGES = {
-    "job.backtest": VALUES | {"job.backtest", "job.config", "job.examine", "job.judge", "job.series", "job.slices"},
+    "job.backtest": VALUES
+    | {"job.backtest", "job.config", "job.examine", "job.judge", "job.series", "job.slices", "job.templates"},
     "job.sources": VALUES | {"job.config", "job.sources", "job.store"},
     "job.store": {"job.errors", "job.store"},
     "job.commands": {"job"},
