@@ -11,7 +11,7 @@ logarithm runs straight to 0. Hourly maxima make one threshold mean one rate of 
 is, and however its noise hangs together within an hour.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,9 +24,13 @@ Places = NDArray[np.intp]
 
 _HEAVIEST = 0.1
 
-_DAYS, _CAP = 2, 30.0
+_CAP = 30.0
 """No excess counts for more than this many times the second largest of the daily ones: what came on one day only, be it
 enormous, is an incident and hides no other; what comes again is learned."""
+
+
+_ROWS = 128
+"""So many rows are fitted at once: what is sorted then stays in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -50,44 +54,85 @@ def maxima(deviations: Floats, width: int) -> Floats:
 def fits(largest: Floats, every: int, window: int, share: float, least: int, day: int) -> Tail:
     """The tails of the `window` hourly maxima before each `every`-th block, the first of them unknown.
 
-    Where fewer than `least` maxima are known, so is no tail. A day has `day` blocks, `largest` whole days.
+    Where fewer than `least` maxima are known, so is no tail. A day has `day` blocks, `largest` whole days, `every` is a
+    part of a day; a window is as many times `every` as comes nearest.
     """
+    parts = [_fits(largest[i : i + _ROWS], every, window, share, least, day) for i in range(0, len(largest), _ROWS)]
+    return Tail(*np.concatenate(parts, axis=1))
+
+
+def _fits(largest: Floats, every: int, window: int, share: float, least: int, day: int) -> Floats:
     known = np.where(np.isnan(largest), -1.0, largest)  # below every deviation
-    seen = np.zeros((len(known), known.shape[1] + 1))
-    np.cumsum(known >= 0, axis=1, out=seen[:, 1:])
-    so_far = np.maximum.accumulate(known.reshape(len(known), -1, day), axis=2).reshape(known.shape)
-    columns = [np.full((4, len(known)), np.nan)]
-    for block in range(every, known.shape[1], every):
-        first = max(0, block - window)
-        count = seen[:, block] - seen[:, first]
-        days = [*range(-(-first // day) * day + day - 1, block - 1, day), block - 1]
-        tail = _fit(known[:, first:block], count, so_far[:, days], share)
-        columns.append(np.where(count >= least, tail, np.nan))
-    return Tail(*np.moveaxis(np.array(columns), 0, 2))
+    spans = max(1, min(round(window / every), known.shape[1] // every))
+    moments = known.shape[1] // every
+    seen = np.zeros((len(known), moments + 1))
+    np.cumsum(np.count_nonzero(known.reshape(len(known), moments, every) >= 0, axis=2), axis=1, out=seen[:, 1:])
+    before = np.maximum(np.arange(moments) - spans, 0)
+    count = seen[:, :moments] - seen[:, before]
+    usual = _second(known, before * every, np.arange(moments) * every, day)
+    answer = np.full((4, len(known), -(-moments // spans) * spans), np.nan)
+    for place, tops in enumerate(_tops(known, every, spans, max(1, round(share * spans * every)) + 1)):
+        some = slice(place, moments, spans)
+        tail = _fit(tops[:, : len(range(place, moments, spans))], count[:, some], usual[:, some], share)
+        answer[:, :, some] = np.where(count[:, some] >= least, tail, np.nan)
+    return answer[:, :, :moments]
 
 
-def _fit(known: Floats, count: Floats, daily: Floats, share: float) -> Floats:
-    """The tail's start, share, scale and shape for each row of maxima, of which `count` are known and the others -1."""
-    ordered = np.sort(known, axis=1)[:, ::-1]
+def _tops(known: Floats, every: int, spans: int, most: int) -> Iterator[Floats]:
+    """The `most` largest of the `spans` pieces before each moment, in ascending order; a piece is `every` columns.
+
+    First of the moments 0, spans, 2 * spans ..., then of 1, spans + 1 ... and so on; (rows, moments, most). A window
+    is the end of one group of pieces and the beginning of the next; of each only the largest need be sorted.
+    """
+    rows, groups = len(known), -(-known.shape[1] // (every * spans))
+    pieces = np.full((rows, (groups + 1) * spans * every), -1.0)
+    pieces[:, spans * every :][:, : known.shape[1]] = known
+    pieces = pieces.reshape(rows, groups + 1, spans, every)
+    ends = [np.full((rows, groups, most), -1.0)]
+    for place in range(spans - 1, -1, -1):
+        ends.append(_largest(ends[-1], pieces[:, :-1, place]))
+    begun = ends[0]
+    for place in range(spans):
+        yield _largest(ends.pop(), begun)
+        begun = _largest(begun, pieces[:, 1:, place])
+
+
+def _largest(some: Floats, others: Floats) -> Floats:
+    """The largest of both, as many as `some` has, in ascending order."""
+    both = np.concatenate([some, others], axis=2)
+    both.sort(axis=2)
+    return both[:, :, -some.shape[2] :]
+
+
+def _fit(top: Floats, count: Floats, usual: Floats, share: float) -> Floats:
+    """The tail's start, share, scale and shape from the largest of `count` known maxima, the others being -1."""
     wanted = np.maximum(1, np.rint(share * count)).astype(np.intp)
-    start = ordered[np.arange(len(known)), np.minimum(wanted, ordered.shape[1] - 1)]
-    excess = np.maximum(ordered[:, : max(1, round(share * ordered.shape[1]))] - start[:, None], 0.0)
-    np.minimum(excess, (_CAP * _usual(daily, start))[:, None], out=excess)
-    beyond = np.count_nonzero(excess, axis=1)
-    mean = excess.sum(axis=1) / np.maximum(beyond, 1)
-    variance = np.einsum("ij,ij->i", excess, excess) / np.maximum(beyond, 1) - mean**2
+    start = np.take_along_axis(top, top.shape[2] - 1 - wanted[:, :, None], axis=2)
+    excess = np.maximum(top - start, 0.0)
+    start = start[:, :, 0]
+    limit = usual - start
+    np.minimum(excess, _CAP * np.where(limit > 0, limit, np.inf)[:, :, None], out=excess)
+    beyond = np.count_nonzero(excess, axis=2)
+    mean = excess.sum(axis=2) / np.maximum(beyond, 1)
+    variance = np.einsum("ijk,ijk->ij", excess, excess) / np.maximum(beyond, 1) - mean**2
     spread = np.where(variance > 0, variance, np.inf)
     heavy = np.where(variance > 0, np.clip((1 - mean**2 / spread) / 2, 0.0, _HEAVIEST), 0.0)
     shape = heavy + 1 / np.where(beyond > 0, beyond, wanted)
     return np.stack([start, np.maximum(beyond, 0.5) / np.maximum(count, 1), (1 - heavy) * mean, shape])
 
 
-def _usual(daily: Floats, start: Floats) -> Floats:
-    """The second largest of the daily excesses; infinite where fewer days have any."""
-    if daily.shape[1] < _DAYS:
-        return np.full(len(daily), np.inf)
-    excess = np.partition(daily, -_DAYS, axis=1)[:, -_DAYS] - start
-    return np.where(excess > 0, excess, np.inf)
+def _second(known: Floats, first: Places, last: Places, day: int) -> Floats:
+    """The second largest of the daily maxima among the blocks [first, last) of each moment; -1 where fewer are known.
+
+    The last day counts as far as it has come.
+    """
+    daily = known.reshape(len(known), -1, day)
+    so_far = np.maximum.accumulate(daily, axis=2).reshape(known.shape)[:, np.maximum(last - 1, 0)]
+    begin, end = -(-first // day), np.maximum(last - 1, 0) // day
+    days = begin[:, None] + np.arange(max(1, int((end - begin).max(initial=0))))
+    past = np.where(days < end[:, None], daily.max(axis=2)[:, np.minimum(days, daily.shape[1] - 1)], -1.0)
+    past = np.concatenate([past, so_far[:, :, None]], axis=2)
+    return np.asarray(np.partition(past, -2, axis=2)[:, :, -2])
 
 
 def log_probability(deviations: Floats, tails: tuple[Tail, Tail], span: int) -> Floats:
