@@ -4,7 +4,7 @@ This package knows numpy and scipy and nothing else: no Google Cloud, no files, 
 """
 
 from detectors.adaptive import Adaptive
-from detectors.detector import Detector
+from detectors.detector import Banded, Detector
 from detectors.ewma import Ewma
 from detectors.frame import Frame, Labels
 from detectors.peers import Peers
@@ -12,4 +12,4 @@ from detectors.scores import CAP, Scores
 from detectors.seasonal import Seasonal
 from detectors.zscore import ZScore
 
-__all__ = ["CAP", "Adaptive", "Detector", "Ewma", "Frame", "Labels", "Peers", "Scores", "Seasonal", "ZScore"]
+__all__ = ["CAP", "Adaptive", "Banded", "Detector", "Ewma", "Frame", "Labels", "Peers", "Scores", "Seasonal", "ZScore"]

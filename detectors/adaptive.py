@@ -1,6 +1,6 @@
 """The default detector: a few views of a series, each judged by its own past, as one score."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,7 +9,8 @@ import numpy as np
 from detectors import tail, views
 from detectors.blocks import Floats
 from detectors.calendar import Calendar
-from detectors.deviates import deviates
+from detectors.crossing import Places, crossing
+from detectors.deviates import deviates, log_probability
 from detectors.frame import Frame
 from detectors.scores import CAP, RELATIVE_FLOOR, Scores
 
@@ -32,6 +33,10 @@ _YOUNG = 14
 
 _CLEAR = 3.0
 """Views that point both ways weaken a score where their sum is less than one part in so many of their sizes."""
+
+
+_SUREST = 1e-6
+"""No view is surer than another by more than the inverse of this."""
 
 
 @dataclass(frozen=True)
@@ -103,37 +108,60 @@ class Adaptive:
 
     def __call__(self, frame: Frame) -> Scores:
         """Score every point of the frame; the answer's arrays have the frame's shape."""
+        return Scores(*self._in_blocks(frame, 3, frame.values.shape[1], self._score))
+
+    def band(self, frame: Frame, threshold: float, first: int = 0) -> tuple[Floats, Floats]:
+        """The lowest and the highest value of each column from `first` on that score less than `threshold`.
+
+        That is: of each point, had it been any other while all points before it were what they are.
+        """
+
+        def edges(some: Frame) -> tuple[Floats, ...]:
+            return self._edges(some, threshold, first)
+
+        lower, upper = self._in_blocks(frame, 2, frame.values.shape[1] - first, edges)
+        return lower, upper
+
+    def _in_blocks(
+        self, frame: Frame, arrays: int, columns: int, work: Callable[[Frame], tuple[Floats, ...]]
+    ) -> tuple[Floats, ...]:
+        """Run `work` on blocks of rows, and put its arrays of so many columns together."""
         count, time = frame.values.shape
-        answer = Scores(*(np.full((count, time), np.nan) for _ in range(3)))
+        answer = tuple(np.full((count, columns), np.nan) for _ in range(arrays))
         rows = max(1, _POINTS // max(1, time))
         for first in range(0, count if time else 0, rows):
             some = slice(first, first + rows)
             with np.errstate(all="ignore"):  # NaN is "nothing known" throughout
-                scores = self._score(frame.rows(some))
-            for name in ("expected", "spread", "score"):
-                getattr(answer, name)[some] = getattr(scores, name)
+                for whole, part in zip(answer, work(frame.rows(some)), strict=True):
+                    whole[some] = part
         return answer
 
-    def _score(self, frame: Frame) -> Scores:
+    def _score(self, frame: Frame) -> tuple[Floats, ...]:
+        """What is expected, the usual deviation and the score."""
+        past = self._past(frame)
+        score = self._together(past.logs[:-1], past.logs[-1])
+        score[np.isnan(past.values)] = np.nan
+        expected = _balance(past)
+        usual = np.repeat(_mean([tails[0].start for tails in past.tails[:-1]]), past.span, axis=1)
+        spread = np.maximum(usual / deviates(np.log(self.tail)), RELATIVE_FLOOR * np.abs(expected))
+        part = slice(past.lead, past.lead + frame.values.shape[1])
+        return expected[:, part], spread[:, part], score[:, part]
+
+    def _past(self, frame: Frame) -> "_Past":
         calendar = Calendar.of(frame)
         values = calendar.whole(frame.values)
         judge = _Judge(self, calendar, values.shape[1])
         sums = views.Sums(values)
         level, profile = views.daily_level(sums, calendar), views.daily_profile(sums, calendar, self.days)
-        slow, slow_starts = judge([values - level, values - profile])
-        far = np.fmin(*(np.abs(log) for log in slow)) > _FAR
+        logs, tails = judge([values - level, values - profile])
+        far = np.fmin(*(np.abs(log) for log in logs)) > _FAR
         calm = np.where(far, np.where(np.isnan(profile), level, profile), values)
         sums = views.Sums(calm)
         minutes, hours = (views.recent(sums, frame.periods(span)) for span in (_JUMP, _DRIFT))
-        lasting = views.lasting(calm - profile, frame.periods(_PERSISTENCE))
-        quick, quick_starts = judge([values - minutes, values - hours, lasting])
-        score = self._together([*slow, *quick[:2]], quick[2])
-        score[np.isnan(values)] = np.nan
-        expected = _mean([level, profile, minutes, hours])
-        usual = judge.over(_mean([*slow_starts, *quick_starts[:2]]) / deviates(np.log(self.tail)))
-        spread = np.maximum(usual, RELATIVE_FLOOR * np.abs(expected))
-        part = slice(calendar.lead, calendar.lead + frame.values.shape[1])
-        return Scores(expected[:, part], spread[:, part], score[:, part])
+        off, width = calm - profile, frame.periods(_PERSISTENCE)
+        quick, quick_tails = judge([values - minutes, values - hours, views.lasting(off, width)])
+        centres = [level, profile, minutes, hours]
+        return _Past(values, calendar.lead, judge.span, centres, [*logs, *quick], [*tails, *quick_tails], off, width)
 
     def _together(self, logs: Sequence[Floats], lasting: Floats) -> Floats:
         """One score from the logarithms of the views' probabilities, each with its deviation's sign."""
@@ -144,6 +172,74 @@ class Adaptive:
         answer: Floats = side * np.minimum(deviates(-evidence), CAP)
         return answer
 
+    def _edges(self, frame: Frame, threshold: float, first: int) -> tuple[Floats, ...]:
+        """Where the score crosses the threshold on either side, for each column from `first` on."""
+        past, evidence = self._past(frame), log_probability(threshold)
+        columns = np.arange(past.lead + first, past.lead + frame.values.shape[1])
+        points = _Points.of(past, columns)
+        low, high = np.fmin.reduce(points.centres), np.fmax.reduce(points.centres)
+        far = np.fmax.reduce([tail.quantile(evidence, tails) for tails in points.tails[:-1]])
+
+        def score(values: Floats, at: Places) -> Floats:
+            logs = points.logs(values, at)
+            return self._together(logs[:-1], logs[-1])
+
+        lower = crossing(lambda values, at: -threshold - score(values, at), high, low - far)
+        upper = crossing(lambda values, at: score(values, at) - threshold, low, high + far)
+        shape = len(frame.values), len(columns)
+        return lower.reshape(shape), upper.reshape(shape)
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What the past says of every point, in whole days of which the frame begins at column `lead`.
+
+    `centres` are the values that the four views expect, `tails` those of the four and of the lasting deviation, each of
+    which holds for `span` columns, and `logs` what they say of the values. `off` are the deviations from the profile,
+    of which the lasting one is the mean over `width` columns.
+    """
+
+    values: Floats
+    lead: int
+    span: int
+    centres: Sequence[Floats]
+    logs: Sequence[Floats]
+    tails: Sequence[tail.Pair]
+    off: Floats
+    width: int
+
+
+@dataclass(frozen=True)
+class _Points:
+    """The same for some columns, in flat arrays, so that any of their points can be asked for any value.
+
+    `total` and `count` are of the deviations from the profile that the point before has left in the lasting one.
+    """
+
+    centres: Sequence[Floats]
+    tails: Sequence[tail.Pair]
+    total: Floats
+    count: Floats
+
+    @classmethod
+    def of(cls, past: _Past, columns: Places) -> "_Points":
+        moments = columns // past.span
+        total, count = views.before(past.off, past.width - 1)
+        return cls(
+            [centre[:, columns].ravel() for centre in past.centres],
+            [tail.flat(tails, moments) for tails in past.tails],
+            total[:, columns].ravel(),
+            count[:, columns].ravel(),
+        )
+
+    def logs(self, values: Floats, at: Places) -> list[Floats]:
+        """What the views would say of other values at some of the points; the last of it is the lasting deviation."""
+        off = [values - centre[at] for centre in self.centres]
+        known = ~np.isnan(off[1])
+        off.append((self.total[at] + np.where(known, off[1], 0.0)) / (self.count[at] + known))
+        pairs = zip(off, self.tails, strict=True)
+        return [np.copysign(tail.log_at(np.abs(one), tails, at), one) for one, tails in pairs]
+
 
 class _Judge:
     """Tells how rare each deviation is, by the tails of its own past."""
@@ -153,24 +249,19 @@ class _Judge:
         self._every = max(1, calendar.blocks // _REFRESH)
         while calendar.blocks % self._every:
             self._every -= 1
-        self._span = self._every * calendar.block
-        self._moments = time // self._span
+        self.span = self._every * calendar.block
+        self._moments = time // self.span
 
-    def __call__(self, deviations: Sequence[Floats]) -> tuple[list[Floats], list[Floats]]:
-        """For each view the logarithms of the probabilities, with the deviations' signs, and where its tail starts."""
+    def __call__(self, deviations: Sequence[Floats]) -> tuple[list[Floats], list[tail.Pair]]:
+        """For each view the logarithms of the probabilities, with the deviations' signs, and its tails."""
         sizes = [np.abs(one) for one in deviations]
         recent, whole = self._tails(np.concatenate([tail.maxima(size, self._calendar.block) for size in sizes]))
-        logs, starts = [], []
+        logs, tails = [], []
         for i, size in enumerate(sizes):
             rows = slice(i * len(size), (i + 1) * len(size))
-            of_view = tail.rows(recent, rows), tail.rows(whole, rows)
-            logs.append(np.copysign(tail.log_probability(size, of_view, self._span), deviations[i]))
-            starts.append(of_view[0].start)
-        return logs, starts
-
-    def over(self, moments: Floats) -> Floats:
-        """What holds from each moment to the next, for every column."""
-        return np.repeat(moments, self._span, axis=1)
+            tails.append((tail.rows(recent, rows), tail.rows(whole, rows)))
+            logs.append(np.copysign(tail.log_probability(size, tails[-1], self.span), deviations[i]))
+        return logs, tails
 
     def _tails(self, largest: Floats) -> tuple[tail.Tail, tail.Tail]:
         day = self._calendar.blocks
@@ -185,6 +276,20 @@ class _Judge:
         day = self._calendar.blocks
         least = max(2, round(self._detector.warm_up / _DAY * day))
         return tail.fits(largest, every, round(window / _DAY * day), self._detector.tail, least, day)
+
+
+def _balance(past: _Past) -> Floats:
+    """What the views expect, each weighed by how sure it is: where what they say of small deviations adds up to 0."""
+    doubt = np.array([1 / -tail.slope(tails) for tails in past.tails[:-1]])
+    doubt[np.isinf(doubt)] = 0.0  # never was a deviation
+    most = np.fmax.reduce(doubt)
+    weights = 1 / np.maximum(doubt, np.where(most > 0, most * _SUREST, 1.0))
+    total, weight = np.zeros_like(past.values), np.zeros_like(past.values)
+    for centre, sure in zip(past.centres, weights, strict=True):
+        each = np.where(np.isnan(centre), 0.0, np.repeat(np.where(np.isnan(sure), 0.0, sure), past.span, axis=1))
+        total += each * np.where(np.isnan(centre), 0.0, centre - past.centres[0])
+        weight += each
+    return past.centres[0] + total / np.where(weight > 0, weight, np.nan)
 
 
 def _mean(arrays: Sequence[Floats]) -> Floats:

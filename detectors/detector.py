@@ -4,6 +4,9 @@ from datetime import timedelta
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+
+from detectors.blocks import Floats
 from detectors.frame import Frame
 from detectors.scores import Scores
 
@@ -33,6 +36,24 @@ def compares_rows(detector: Detector) -> bool:
     Its answer for one series depends on the others, so that it is called once on all of them.
     """
     return bool(getattr(detector, "peers", False))
+
+
+@runtime_checkable
+class Banded(Detector, Protocol):
+    """A detector whose score is no plain quotient, so that its band is not the expected value and so many spreads."""
+
+    def band(self, frame: Frame, threshold: float, first: int = 0) -> tuple[Floats, Floats]:
+        """The lowest and the highest value of each column from `first` on that score less than `threshold`."""
+
+
+def banded(detector: Detector, frame: Frame, threshold: float, first: int = 0) -> Scores:
+    """The detector's scores, and from column `first` on the band that it has of its own at the threshold, if any."""
+    scores = detector(frame)
+    if not isinstance(detector, Banded):
+        return scores
+    before = np.full((len(frame.values), first), np.nan)
+    lower, upper = (np.hstack([before, edge]) for edge in detector.band(frame, threshold, first))
+    return Scores(scores.expected, scores.spread, scores.score, lower, upper)
 
 
 def available() -> dict[str, EntryPoint]:

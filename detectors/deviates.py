@@ -26,6 +26,13 @@ def deviates(log_probability: Floats | float) -> Floats:
     return answer
 
 
+def log_probability(threshold: float) -> float:
+    """The logarithm of the probability that a normal value is at least so many deviations from zero."""
+    from scipy.special import log_ndtr
+
+    return float(log_ndtr(-abs(threshold)) + np.log(2.0))
+
+
 def alarms_a_week(threshold: float) -> float:
     """How many false alarms a week a calm series raises at `threshold`, for a score that is calibrated by the hour.
 

@@ -18,12 +18,14 @@ class Scores:
 
     Each array has the shape of the frame. `expected` and `spread` (one usual deviation) are in the frame's unit;
     `score` is signed and in usual deviations, between -CAP and CAP, and NaN where nothing can be said: no point, or
-    no baseline.
+    no baseline. `lower` and `upper`, where a detector was asked for its band, are the ends of what is not odd to it.
     """
 
     expected: NDArray[np.float64]
     spread: NDArray[np.float64]
     score: NDArray[np.float64]
+    lower: NDArray[np.float64] | None = None
+    upper: NDArray[np.float64] | None = None
 
 
 def score(values: NDArray[np.float64], expected: NDArray[np.float64], spread: NDArray[np.float64]) -> Scores:

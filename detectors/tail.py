@@ -13,6 +13,7 @@ is, and however its noise hangs together within an hour.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,10 @@ class Tail:
     share: Floats
     scale: Floats
     shape: Floats
+
+
+Pair: TypeAlias = tuple[Tail, Tail]
+"""Of the last days and of the whole memory."""
 
 
 def maxima(deviations: Floats, width: int) -> Floats:
@@ -135,32 +140,58 @@ def _second(known: Floats, first: Places, last: Places, day: int) -> Floats:
     return np.asarray(np.partition(past, -2, axis=2)[:, :, -2])
 
 
-def log_probability(deviations: Floats, tails: tuple[Tail, Tail], span: int) -> Floats:
+def log_probability(deviations: Floats, tails: Pair, span: int) -> Floats:
     """The logarithm of the tail probability, the mean of two tails'; `span` columns are judged by one moment of them.
 
     Points beyond either start are few; only for these the tail itself is worked out.
     """
-    one, two = tails
     pieces = deviations.reshape(len(deviations), -1, span)
-    answer = pieces * ((_slope(one) + _slope(two)) / 2)[:, :, None]
+    one, two = tails
+    answer = pieces * slope(tails)[:, :, None]
     row, moment, column = np.nonzero(pieces > np.minimum(one.start, two.start)[:, :, None])
     beyond, at = pieces[row, moment, column], (row, moment)
     answer[row, moment, column] = (_log_beyond(beyond, one, at) + _log_beyond(beyond, two, at)) / 2
     return answer.reshape(deviations.shape)
 
 
-def _slope(tail: Tail) -> Floats:
-    slope: Floats = np.log(tail.share) / np.where(tail.start > 0, tail.start, np.inf)
-    return slope
+def slope(tails: Pair) -> Floats:
+    """By how much the logarithm falls with each unit of a deviation that lies below both starts."""
+    one, two = (np.log(tail.share) / np.where(tail.start > 0, tail.start, np.inf) for tail in tails)
+    return np.asarray((one + two) / 2)
 
 
-def _log_beyond(deviations: Floats, tail: Tail, at: tuple[Places, Places]) -> Floats:
+def _log_beyond(deviations: Floats, tail: Tail, at: tuple[Places, ...]) -> Floats:
     start, shape, share = tail.start[at], tail.shape[at], np.log(tail.share[at])
     scale = np.maximum(tail.scale[at], RELATIVE_FLOOR * deviations)
     excess = np.maximum(deviations - start, 0.0) * shape / scale
     straight = share * deviations / np.where(start > 0, start, np.inf)
     answer: Floats = np.where(excess > 0, share - np.log1p(excess) / shape, straight)
     return answer
+
+
+def log_at(deviations: Floats, tails: Pair, at: Places) -> Floats:
+    """The same for single points, by the tails that are found `at` a place of flat ones."""
+    one, two = tails
+    return (_log_beyond(deviations, one, (at,)) + _log_beyond(deviations, two, (at,))) / 2
+
+
+def quantile(log_probability: float, tails: Pair) -> Floats:
+    """A deviation that is no more probable than that by either tail."""
+    one, two = (_quantile(log_probability, tail) for tail in tails)
+    return np.asarray(np.fmax(one, two))
+
+
+def _quantile(log_probability: float, tail: Tail) -> Floats:
+    times = np.expm1(tail.shape * np.maximum(np.log(tail.share) - log_probability, 0.0)) / tail.shape
+    least = 2 * RELATIVE_FLOOR * (tail.start + tail.scale * times)
+    answer: Floats = tail.start + np.maximum(tail.scale, least) * times
+    return answer
+
+
+def flat(tails: Pair, moments: Places) -> Pair:
+    """The tails at some moments, a row after the other."""
+    one, two = (_each(lambda array: array[:, moments].ravel(), tail) for tail in tails)
+    return one, two
 
 
 def rows(tail: Tail, some: slice) -> Tail:

@@ -40,7 +40,7 @@ def _from_zero(increments: Floats) -> Floats:
 def _stretch(sums: Floats, width: int) -> Floats:
     """The sum over [t - width, t) for every t, the part before the first column being empty."""
     answer = sums.copy()
-    answer[:, width:] -= sums[:, :-width]
+    answer[:, width:] -= sums[:, : sums.shape[1] - width]
     return answer
 
 
@@ -61,6 +61,14 @@ def later(values: Floats, by: int) -> Floats:
 def lasting(deviations: Floats, width: int) -> Floats:
     """The mean deviation of the last `width` columns, the present one among them."""
     return Sums(deviations).mean(width)[:, 1:]
+
+
+def before(deviations: Floats, width: int) -> tuple[Floats, Floats]:
+    """The sum and the number of the points in the `width` columns before each column."""
+    present = ~np.isnan(deviations)
+    sums = (_from_zero(part) for part in (np.where(present, deviations, 0.0), present.astype(np.float64)))
+    total, count = (_stretch(part, width)[:, :-1] for part in sums)
+    return total, count
 
 
 def daily_level(sums: Sums, calendar: Calendar) -> Floats:

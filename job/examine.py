@@ -1,18 +1,18 @@
 """Score a frame with every detector and judge it, a block of series at a time."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors import Detector, Frame, Scores
-from detectors.detector import compares_rows
+from detectors import Banded, Detector, Frame, Scores
+from detectors.detector import banded, compares_rows
 from job.anomaly import Anomaly, split_labels
-from job.judge import Subject, Verdict, context, flags, judge, settling
+from job.judge import Hits, Subject, Verdict, context, flags, judge, settling
 from job.policy import Policy
 from job.series import Trace, key, numbers
 
@@ -57,8 +57,18 @@ def examine(
         scores = {name: _taught(detector, block, view, settled, mute) for name, detector in detectors.items()}
         past = None if mute is None else mute[:, mute.shape[1] - view.values.shape[1] :]
         verdict = judge(view, scores, policy, subject, view.column(start), past)
+        if len(rows := _told(view, subject, verdict.anomalies)):  # once more, with bands
+            view, mute, past = view.rows(rows), *(None if some is None else some[rows] for some in (mute, past))
+            scores = {
+                name: _taught(detector, block.rows(rows), view, settled, mute, policy.cut)
+                if isinstance(detector, Banded)
+                else _picked(scores[name], rows)
+                for name, detector in detectors.items()
+            }
+            told = judge(view, scores, policy, subject, view.column(start), past)
+            verdict = replace(verdict, anomalies=told.anomalies, known=told.known)
+            traces.extend(_traces(view, scores, policy, subject, start))
         verdicts.append((low, verdict))
-        traces.extend(_traces(view, scores, policy, subject, verdict.anomalies, start))
     suppressed = sum((Counter(verdict.suppressed) for _, verdict in verdicts), Counter[str]())
     return Examined(
         anomalies=tuple(a for _, v in verdicts for a in v.anomalies),
@@ -70,39 +80,40 @@ def examine(
     )
 
 
-def _traces(
-    view: Frame,
-    scores: Mapping[str, Scores],
-    policy: Policy,
-    subject: Subject,
-    anomalies: Iterable[Anomaly],
-    start: datetime,
-) -> list[Trace]:
-    """The flagged rows, from the judged start on."""
+def _told(view: Frame, subject: Subject, anomalies: Iterable[Anomaly]) -> Hits:
+    """The rows that have an anomaly."""
     told = {key(a.project, a.query, a.resource, a.labels) for a in anomalies}
     named = [split_labels(labels) for labels in view.labels] if told else []
-    found = [row for row, (r, labels) in enumerate(named) if key(subject.project, subject.query, r, labels) in told]
-    rows = np.array(found, dtype=np.intp)
-    flagged = view.rows(rows)
-    answers = {n: Scores(s.expected[rows], s.spread[rows], s.score[rows]) for n, s in scores.items()}
-    band = flags(flagged, answers, policy, subject)
-    first = view.column(start)
+    return np.flatnonzero([key(subject.project, subject.query, *both) in told for both in named])
+
+
+def _picked(scores: Scores, rows: Hits) -> Scores:
+    return Scores(scores.expected[rows], scores.spread[rows], scores.score[rows])
+
+
+def _traces(
+    flagged: Frame, scores: Mapping[str, Scores], policy: Policy, subject: Subject, start: datetime
+) -> list[Trace]:
+    """The flagged rows, from the judged start on."""
+    band = flags(flagged, scores, policy, subject)
+    named = [split_labels(labels) for labels in flagged.labels]
+    first = flagged.column(start)
     return [
         Trace(
             project=subject.project,
             metric=subject.metric,
             query=subject.query,
-            resource=named[row][0],
-            labels=named[row][1],
+            resource=resource,
+            labels=labels,
             unit=subject.unit,
             start=start,
-            step=round(view.step.total_seconds()),
+            step=round(flagged.step.total_seconds()),
             value=numbers(flagged.values[n, first:]),
             expected=numbers(band.expected[n, first:]),
             lower=numbers(band.lower[n, first:]),
             upper=numbers(band.upper[n, first:]),
         )
-        for n, row in enumerate(found)
+        for n, (resource, labels) in enumerate(named)
     ]
 
 
@@ -112,21 +123,28 @@ def needed(detectors: Mapping[str, Detector], policy: Policy, step: timedelta) -
     return -(-max([*histories, context(policy)]) // step) * step
 
 
-def _taught(detector: Detector, block: Frame, view: Frame, settled: datetime, hidden: Hidden | None) -> Scores:
+def _taught(
+    detector: Detector,
+    block: Frame,
+    view: Frame,
+    settled: datetime,
+    hidden: Hidden | None,
+    threshold: float | None = None,
+) -> Scores:
     """The scores of the view's columns by a baseline that no hidden point has taught.
 
     A hidden point itself is seen by its own score. Where so much is hidden that nothing can be said of it without, it
-    is scored by all there is: what is muted is still shown.
+    is scored by all there is: what is muted is still shown. With a threshold the scores have the detector's band.
     """
     if hidden is None or not hidden.any():
-        return _scores(detector, block, view, settled)
-    answer = _scores(detector, _without(block, hidden), view, settled)
+        return _scores(detector, block, view, settled, threshold)
+    answer = _scores(detector, _without(block, hidden), view, settled, threshold)
     asked = hidden.copy()
     asked[:, : block.column(settled)] = False
     here = asked[:, asked.shape[1] - view.values.shape[1] :]
     for seen in (_without(block, hidden & ~asked), block):
         if (blank := here & np.isnan(answer.score) & np.isfinite(view.values)).any():
-            answer = _where(blank, _scores(detector, seen, view, settled), answer)
+            answer = _where(blank, _scores(detector, seen, view, settled, threshold), answer)
     return answer
 
 
@@ -135,18 +153,22 @@ def _without(frame: Frame, hidden: Hidden) -> Frame:
 
 
 def _where(choose: Hidden, one: Scores, other: Scores) -> Scores:
-    pairs = ((one.expected, other.expected), (one.spread, other.spread), (one.score, other.score))
-    return Scores(*(np.where(choose, a, b) for a, b in pairs))
+    return _each(lambda a, b: np.asarray(np.where(choose, a, b)), one, other)
 
 
-def _scores(detector: Detector, frame: Frame, view: Frame, settled: datetime) -> Scores:
+def _each(change: Callable[..., NDArray[np.float64]], *scores: Scores) -> Scores:
+    arrays = zip(*((s.expected, s.spread, s.score, s.lower, s.upper) for s in scores), strict=True)
+    return Scores(*(change(*some) for some in arrays if some[0] is not None))
+
+
+def _scores(detector: Detector, frame: Frame, view: Frame, settled: datetime, threshold: float | None = None) -> Scores:
     """The detector's scores of the view's columns: numbers from `settled` on, NaN before."""
     low = max(0, frame.column(settled - detector.history))
     asked = frame.columns(low, frame.values.shape[1])
-    answer = detector(asked)
     skip = asked.column(settled)
+    answer = detector(asked) if threshold is None else banded(detector, asked, threshold, skip)
     pad = view.values.shape[1] - (asked.values.shape[1] - skip)
-    return Scores(*(_padded(array[:, skip:], pad) for array in (answer.expected, answer.spread, answer.score)))
+    return _each(lambda array: _padded(array[:, skip:], pad), answer)
 
 
 def _padded(array: NDArray[np.float64], pad: int) -> NDArray[np.float64]:

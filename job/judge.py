@@ -58,13 +58,16 @@ class _Opinion:
     """The detectors' answers, reduced to one per point; every array is series x time.
 
     `side` is +1 or -1 where enough detectors agree that the point is off, else 0; `score` is the median of the scores;
-    `expected` and `spread` come from the detector with the longest history that has a baseline there.
+    `expected`, `spread` and the band from `lower` to `upper` come from the detector with the longest history that has a
+    baseline there.
     """
 
     side: NDArray[np.int8]
     score: NDArray[np.float64]
     expected: NDArray[np.float64]
     spread: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -157,10 +160,9 @@ def flags(frame: Frame, scores: Mapping[str, Scores], policy: Policy, subject: S
     for row, downs in ({} if policy.direction == "up" else outages(frame, policy, 0)).items():
         for down in downs:
             flagged[row, down.certain : down.stop] = True
-    reach = policy.cut * opinion.spread
     negative = np.logical_or.accumulate(frame.values < 0, axis=1)
-    lower = np.where(negative, opinion.expected - reach, np.maximum(opinion.expected - reach, 0.0))
-    return Flags(flagged, opinion.score, opinion.expected, lower, opinion.expected + reach)
+    lower = np.where(negative, opinion.lower, np.maximum(opinion.lower, 0.0))
+    return Flags(flagged, opinion.score, opinion.expected, lower, opinion.upper)
 
 
 def _opinion(
@@ -181,16 +183,25 @@ def _opinion(
         agree = votes == way
         hit = (agree.sum(axis=0) >= needed) & agree.any(axis=0) & (policy.direction != unwanted)
         side[hit & _informed(every, agree) if policy.informed else hit] = way
-    expected, spread, told = (np.full(side.shape, np.nan) for _ in range(3))
+    expected, spread, told, lower, upper = (np.full(side.shape, np.nan) for _ in range(5))
     for name, vote in zip(names, votes, strict=True):
         mine = (np.isnan(expected) | np.isnan(spread)) & ((side == 0) | (vote == side))
-        for into, of in ((expected, "expected"), (spread, "spread"), (told, "score")):
-            np.copyto(into, getattr(scores[name], of), where=mine)
+        for into, of in (
+            (expected, "expected"),
+            (spread, "spread"),
+            (told, "score"),
+            (lower, "lower"),
+            (upper, "upper"),
+        ):
+            if (array := getattr(scores[name], of)) is not None:
+                np.copyto(into, array, where=mine)
     with np.errstate(invalid="ignore", divide="ignore"):
         # A calibrated score is not a plain quotient; the band of a hit is the one that its score speaks of.
         implied = np.abs(values - expected) / np.abs(told)
     spread = np.where((side != 0) & (np.abs(told) < CAP), implied, spread)
-    return _Opinion(side, _median(every), expected, spread)
+    lower = np.where(np.isnan(lower), expected - policy.cut * spread, lower)
+    upper = np.where(np.isnan(upper), expected + policy.cut * spread, upper)
+    return _Opinion(side, _median(every), expected, spread, lower, upper)
 
 
 def _informed(every: NDArray[np.float64], agree: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -351,14 +362,15 @@ def _silence(
     )
 
 
-def _baseline(frame: Frame, opinion: _Opinion, event: _Event) -> tuple[float, float]:
-    """What was expected and its spread; where no detector had a baseline, what the series did the day before."""
-    expected = float(opinion.expected[event.row, event.baseline])
-    spread = float(opinion.spread[event.row, event.baseline])
-    if np.isfinite(expected) and np.isfinite(spread):
-        return expected, spread
+def _baseline(frame: Frame, opinion: _Opinion, event: _Event, cut: float) -> tuple[float, float, float]:
+    """What was expected, and its band; where no detector had a baseline, what the series did the day before."""
+    arrays = (opinion.expected, opinion.lower, opinion.upper)
+    expected, lower, upper = (float(array[event.row, event.baseline]) for array in arrays)
+    if np.isfinite(expected + lower + upper):
+        return expected, lower, upper
     before = frame.values[event.row, max(0, event.baseline - frame.periods(BEFORE)) : event.baseline]
-    return float(np.nanmedian(before)), float(np.nanstd(before))
+    usual, reach = float(np.nanmedian(before)), cut * float(np.nanstd(before))
+    return usual, usual - reach, usual + reach
 
 
 def _record(
@@ -366,13 +378,16 @@ def _record(
 ) -> Anomaly:
     """Write down one event."""
     row, step, silent = event.row, frame.step, event.kind in {"zero", "absent"}
-    expected, spread = _baseline(frame, opinion, event)
+    expected, lower, upper = _baseline(frame, opinion, event, policy.cut)
     observed = float(frame.values[row, event.peak])
     spoke = [n for n, s in sorted(scores.items()) if np.isfinite(s.expected[row, event.baseline])]
     said = {name: significant(float(scores[name].score[row, event.peak]), 4) for name in spoke}
     score = float(opinion.score[row, event.peak])
+    off, edge = (-expected if silent else observed - expected), (upper if event.way > 0 else lower) - expected
+    times_over = abs(off / edge) if edge * event.way > 0 else np.inf
+    share = 1.0 if silent else off / (max(abs(observed), abs(expected)) or 1.0)
     if silent:
-        score = float(np.clip(-expected / spread, -CAP, 0.0)) + 0.0 if spread > 0 else -CAP  # never -0.0
+        score = max(-times_over * policy.cut, -CAP) + 0.0  # never -0.0
     lowest = 0.0 if np.nanmin(frame.values[row]) >= 0 else -np.inf
     start, stop = frame.start + event.start * step, frame.start + event.stop * step
     direction: Literal["up", "down"] = "up" if event.way > 0 else "down"
@@ -392,14 +407,14 @@ def _record(
         ongoing=event.stop == frame.values.shape[1],
         kind=event.kind,
         direction=direction,
-        severity=severity(event.kind, score / policy.cut, stop - start),
+        severity=severity(event.kind, times_over, share, stop - start),
         score=significant(score, 4),
         votes={name: value for name, value in said.items() if value * event.way >= policy.cut},
         detectors=len(spoke),
         observed=significant(observed) if np.isfinite(observed) else None,
         expected=significant(expected),
-        lower=significant(max(expected - policy.cut * spread, lowest)),
-        upper=significant(max(expected + policy.cut * spread, lowest)),
+        lower=significant(max(lower, lowest)),
+        upper=significant(max(upper, lowest)),
         unit=subject.unit,
         excess=significant(_excess(frame, opinion, event, expected if silent else None)),
         excess_unit=total_unit(subject.unit),
@@ -417,13 +432,15 @@ def _excess(frame: Frame, opinion: _Opinion, event: _Event, expected: float | No
     return float(np.sum(observed - usual) * frame.step.total_seconds())
 
 
-def severity(kind: Kind, times_over: float, lasted: timedelta) -> int:
-    """How bad, 0 to 100, by how many times over the threshold the peak is and how long it lasted.
+def severity(kind: Kind, times_over: float, share: float, lasted: timedelta) -> int:
+    """How bad, 0 to 100: by how rare and how large the deviation is at its peak, and by how long it lasted.
 
-    A deviation at the threshold is 40 and each doubling of it 12 more; ten minutes add 2 and each doubling of the
-    time 2 more, at most 15. Nothing at all where there was something every day is at least 80.
+    One at the edge of its band is 40. Being `times_over` as far out as the edge adds 10 for each doubling, at most 30;
+    `share`, the deviation's part of the larger of what was seen and what was expected, up to 15; ten minutes add 2 and
+    each doubling of the time 2 more, at most 15. Nothing at all where there was something every day is at least 80.
     """
-    size = 12 * float(np.log2(max(abs(times_over), 1.0)))
+    size = min(10 * float(np.log2(max(abs(times_over), 1.0))), 30.0)
     length = min(2 * float(np.log2(1 + lasted / timedelta(minutes=10))), 15.0)
-    worst = 80 + size / 4 + length if kind in {"zero", "absent"} else 40 + size + length
-    return round(min(worst, 100.0))
+    if kind in {"zero", "absent"}:
+        return round(min(80 + size / 6 + length, 100.0))
+    return round(40 + size + 15 * min(abs(share), 1.0) + length)

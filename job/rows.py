@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import Detector, Frame
+from detectors.detector import banded
 from job.errors import ConfigError
 from job.judge import Subject, flags
 from job.policy import Policy
@@ -52,12 +53,8 @@ def scored(
 ) -> dict[str, NDArray[np.float64]]:
     """What the job would have said of each row when it was there: the columns of the answer after the stamp."""
     histories = {name: detector.history for name, detector in detectors.items()}
-    said = flags(
-        frame,
-        {name: detector(frame) for name, detector in detectors.items()},
-        policy,
-        Subject("", "", "", "1", histories),
-    )
+    scores = {name: banded(detector, frame, policy.cut) for name, detector in detectors.items()}
+    said = flags(frame, scores, policy, Subject("", "", "", "1", histories))
     answer = (np.abs(said.score), said.flagged.astype(float), said.expected, said.lower, said.upper)
     return {name: array[0, columns] for name, array in zip(HEADER[1:], answer, strict=True)}
 

@@ -194,12 +194,13 @@ def test_ongoing_is_what_reaches_the_end() -> None:
 
 def test_severity_grows_with_size_and_length_and_has_names() -> None:
     minutes = timedelta(minutes=10)
-    assert severity("spike", 1.0, minutes) == 42
-    assert severity("spike", 2.0, minutes) == 54
-    assert severity("spike", 1.0, 3 * minutes) == 44
-    assert severity("drop", -8.0, minutes) == 78
-    assert severity("zero", 0.0, minutes) == 82
-    assert severity("spike", math.inf, 100 * minutes) == 100
+    assert severity("spike", 1.0, 0.0, minutes) == 42
+    assert severity("spike", 2.0, 0.0, minutes) == 52
+    assert severity("spike", 1.0, 0.5, minutes) == 50
+    assert severity("spike", 1.0, 0.0, 3 * minutes) == 44
+    assert severity("drop", -8.0, -0.8, minutes) == 84
+    assert severity("zero", 0.0, 1.0, minutes) == 82
+    assert severity("spike", math.inf, 1.0, 1000 * minutes) == severity("absent", math.inf, 1.0, 1000 * minutes) == 100
     assert [band(n) for n in (0, 49, 50, 69, 70, 84, 85, 100)] == [
         "low", "low", "medium", "medium", "high", "high", "critical", "critical"
     ]  # fmt: skip
