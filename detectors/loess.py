@@ -1,0 +1,101 @@
+"""Local linear regression at a few places, as weights and as matrices."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.blocks import Floats
+
+_NEAR, _FAR = 0.001, 0.999
+"""Points nearer than the first part of the reach have the full weight, those beyond the second none."""
+
+_NARROW = 0.001
+"""No line is fitted through points that lie within this part of the whole; their mean is taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class Loess:
+    """Local lines through `columns` points at `places`, which count from 1 as the points do.
+
+    `weights` are the tricube weights (place, column); `off` is how far each column is from each place, or 0.
+    """
+
+    columns: int
+    places: Floats
+    weights: Floats
+    off: Floats
+
+    @property
+    def matrix(self) -> Floats:
+        """What the smoothed values at the places are, linearly, of the points."""
+        weights = self.weights / self.weights.sum(axis=1, keepdims=True)
+        centre = (weights * self.off).sum(axis=1, keepdims=True)
+        spread = (weights * (self.off - centre) ** 2).sum(axis=1, keepdims=True)
+        wide = np.sqrt(spread) > _NARROW * (self.columns - 1)
+        slope = np.where(wide, -centre / np.where(wide, spread, 1.0), 0.0)
+        line: Floats = weights * (1.0 + slope * (self.off - centre))
+        return line
+
+
+def along(columns: int, span: int, jump: int) -> Loess:
+    """Lines of `span` points (odd) at every `jump`-th column and the last."""
+    jump = min(jump, columns - 1) or 1
+    regular = np.arange(0, columns, jump)
+    first = np.clip(regular - (span - 1) // 2, 0, max(0, columns - span))
+    if regular[-1] != columns - 1:
+        regular, first = np.append(regular, columns - 1), np.append(first, first[-1])
+    places: Floats = regular.astype(np.float64) + 1.0
+    return _local(columns, span, places, first)
+
+
+def cycles(columns: int, span: int) -> Loess:
+    """Lines at every column, and at the ones before the first and after the last."""
+    last = max(0, columns - span)
+    first = np.clip(np.arange(-1, columns + 1) - (span - 1) // 2, 0, last)
+    return _local(columns, span, np.arange(columns + 2.0), first)
+
+
+def _local(columns: int, span: int, places: Floats, first: NDArray[np.intp]) -> Loess:
+    """Lines at `places`, each through the `span` points from the column `first` on, or all where there are fewer."""
+    number = np.arange(1.0, columns + 1.0)
+    left, right = first + 1.0, np.minimum(first + span, columns)
+    reach: Floats = np.maximum(places - left, right - places)
+    if span > columns:
+        reach = reach + (span - columns) // 2
+    off = number - places[:, None]
+    part = np.abs(off) / reach[:, None]
+    weights = np.where(part <= _NEAR, 1.0, (1.0 - part**3) ** 3)
+    outside = (part > _FAR) | (number < left[:, None]) | (number > right[:, None])
+    weights[outside] = 0.0
+    return Loess(columns, places, weights, np.where(outside, 0.0, off))
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Straight lines between places, the inverse of taking every `jump`-th column of `columns`, and the last."""
+
+    columns: int
+    jump: int
+
+    def draw(self, values: Floats, out: Floats) -> Floats:
+        """Write the lines through `values` (series, place) to `out` (series, column)."""
+        jump = min(self.jump, self.columns - 1) or 1
+        if jump == 1:
+            out[:] = values
+            return out
+        whole = (self.columns - 1) // jump
+        steps = (values[:, 1 : whole + 1] - values[:, :whole]) / jump
+        inner = out[:, : whole * jump].reshape(len(out), whole, jump)
+        np.multiply(steps[:, :, None], np.arange(jump, dtype=np.float64), out=inner)
+        inner += values[:, :whole, None]
+        out[:, whole * jump] = values[:, whole]
+        rest = self.columns - 1 - whole * jump
+        if rest:
+            last = (values[:, whole + 1] - values[:, whole]) / rest
+            out[:, whole * jump + 1 :] = values[:, whole, None] + last[:, None] * np.arange(1, rest + 1)
+        return out
+
+    def matrix(self, places: int) -> Floats:
+        """The same as a matrix (column, place)."""
+        return self.draw(np.eye(places), np.empty((places, self.columns))).T
