@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
+from job import memory
 from job.config import Settings
 from job.errors import ConfigError, NetanomalyError
 from job.log import json_lines
@@ -84,6 +85,7 @@ _META = {
     "detectors": "NAME[,NAME…]",
     "parts": "N",
     "calls": "N",
+    "memory": "SIZE",
     "retry_for": "DURATION",
     "mutes": "FILE",
     "tell": "N",
@@ -100,6 +102,8 @@ def _help(name: str) -> str:
 
     field = Settings.model_fields[name]
     shown = text(field.default) if isinstance(field.default, timedelta) else field.default
+    if name == "memory":
+        shown = memory.text(field.default)
     plain = isinstance(shown, str | int | float) and shown not in {"", False}
     return f"{field.description}" + (f" [{shown}]" if plain else "")
 

@@ -9,9 +9,19 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 
 from detectors.duration import text
+from job import memory
 from job.errors import ConfigError
 from job.policy import Duration, Policy, Positive
 from job.units import parse_time, utc
@@ -23,6 +33,9 @@ DAY = timedelta(days=1)
 
 FIRST, LAST = datetime(1980, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 """Between these every time that is asked for lies, so that no history that is read before it leaves the calendar."""
+
+
+LEAST_MEMORY = 384 * memory.MIB
 
 
 def _words(given: Any) -> Any:
@@ -38,6 +51,17 @@ def _moment(given: Any) -> datetime:
     return moment
 
 
+def _size(given: Any) -> Any:
+    return memory.parse(given) if isinstance(given, str) else given
+
+
+def _roomy(given: int) -> int:
+    if given < LEAST_MEMORY:
+        raise ValueError(f"{memory.text(given)} is too little for any task; give {memory.text(LEAST_MEMORY)} or more")
+    return given
+
+
+Size = Annotated[int, BeforeValidator(_size), AfterValidator(_roomy), PlainSerializer(memory.text, return_type=str)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(utc, return_type=str)]
 
@@ -127,6 +151,11 @@ class Settings(_Table):
     )
     parts: int = Field(1, ge=1, le=36, description="Into how many objects a metric's series are split, for tasks.")
     calls: int = Field(8, ge=1, le=64, description="Most calls to Cloud Monitoring in flight at once.")
+    memory: Size = Field(
+        1 << 30,
+        description="What a task may take: so many series are held at once. Detectors that compare series with each "
+        "other, and a cache, hold all series of a part.",
+    )
     retry_for: Positive = Field(timedelta(minutes=3), description="How long a failing call is tried again.")
     mutes: str = Field("", description="File (local or gs://) of mutes, maintenance windows and holidays.")
     tell: int = Field(0, ge=0, description="Most incidents of a day that are announced, the worst; 0: all of them.")

@@ -45,10 +45,11 @@ def examine(
     points are scored and judged as any, but teach nobody what is usual.
     """
     frame = _zeroed(frame) if policy.absence == "zero" else frame
-    size = len(frame.labels) if any(map(compares_rows, detectors.values())) else BLOCK
+    count, together = len(frame.labels), any(map(compares_rows, detectors.values()))
+    size = count if together else -(-count // max(1, -(-count // BLOCK)))  # blocks of one size: none is a mere rest
     verdicts: list[tuple[int, Verdict]] = []
     traces: list[Trace] = []
-    for low in range(0, len(frame.labels), max(size, 1)):
+    for low in range(0, count, max(size, 1)):
         block = frame.rows(slice(low, low + size))
         first = block.column(start)
         view = block.columns(max(0, first - block.periods(context(policy))), block.values.shape[1])

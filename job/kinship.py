@@ -1,6 +1,7 @@
 """Which series are of one resource, what each of them counts, and to which groups a resource belongs."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -110,12 +111,41 @@ def groups(one: Thing) -> dict[str, str]:
     return found
 
 
+class Census:
+    """How many different resources there are, in all and in each of their groups, counted as they come."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()  # hashes, since there may be very many resources
+        self._counts: Counter[str] = Counter()
+
+    def add(self, one: "Counted") -> None:
+        """Count a resource, once."""
+        if one.mark not in self._seen:
+            self._seen.add(one.mark)
+            self._counts.update(one.groups)
+
+    def told(self, most: int = 500) -> dict[str, int]:
+        """How many there are (under "") and in each of the largest groups (`zone=…`)."""
+        largest = sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))[:most]
+        return {"": len(self._seen), **dict(sorted(largest))}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What of a resource a census needs."""
+
+    mark: int
+    groups: tuple[str, ...]
+
+
+def counted(one: Thing) -> Counted:
+    """A resource as a census counts it."""
+    return Counted(hash(one), tuple(f"{label}={value}" for label, value in groups(one).items()))
+
+
 def census(things: Iterable[Thing], most: int = 500) -> dict[str, int]:
     """How many different resources there are, in all (under "") and in each of the largest groups (`zone=…`)."""
-    every = set(things)
-    counts: dict[str, int] = {}
-    for one in every:
-        for label, value in groups(one).items():
-            counts[f"{label}={value}"] = counts.get(f"{label}={value}", 0) + 1
-    largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]
-    return {"": len(every), **dict(sorted(largest))}
+    every = Census()
+    for one in things:
+        every.add(counted(one))
+    return every.told(most)

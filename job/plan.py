@@ -1,6 +1,6 @@
 """What a run will do: queries x UTC days x parts, and which of these slices one task takes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -11,6 +11,9 @@ from job.query import Query, both
 from job.units import utc
 
 DAY = timedelta(days=1)
+
+AT_ONCE = 14 * DAY
+"""Days of a backfill that are read at once: more would share more of their history, and be lost together."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -99,8 +102,20 @@ def _split(query: Query, parts: int) -> list[Query]:
 
 
 def mine(every: tuple[Slice, ...], index: int, count: int) -> tuple[Slice, ...]:
-    """The slices of task `index` of `count`."""
-    return every[index::count]
+    """The slices of task `index` of `count`: neighbours, since days that follow each other share their history."""
+    return every[len(every) * index // count : len(every) * (index + 1) // count]
+
+
+def batches(pieces: tuple[Slice, ...]) -> Iterator[tuple[Slice, ...]]:
+    """The slices that are read at once: days of one query, the last less than `AT_ONCE` after the first."""
+    some: list[Slice] = []
+    for piece in pieces:
+        if some and (piece.query != some[0].query or piece.start - some[0].start >= AT_ONCE):
+            yield tuple(some)
+            some = []
+        some.append(piece)
+    if some:
+        yield tuple(some)
 
 
 def whole(moment: datetime, step: timedelta) -> datetime:

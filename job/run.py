@@ -9,14 +9,11 @@ from threading import Event
 
 from job.anomaly import SCHEMA
 from job.errors import NetanomalyError
-from job.plan import Slice
+from job.memory import WORKERS
+from job.plan import Slice, batches
 from job.slices import Job, Outcome, attempt, summary
-from job.sources.recent import Recent
 from job.store import put_over
 from job.units import utc
-
-WORKERS = 4
-"""So many queries are read and scored side by side."""
 
 GRACE = 4.0
 """Seconds that slices in hand may take after the request to stop; Cloud Run kills after 10."""
@@ -81,11 +78,11 @@ def _side_by_side(job: Job, slices: tuple[Slice, ...], ended: Callable[[Outcome]
     stop = Event()
 
     def work(pieces: tuple[Slice, ...]) -> None:
-        reader = Recent(job.reader)
-        for piece in pieces:
+        for batch in batches(pieces):
             if stop.is_set():
                 return
-            ended(attempt(job, reader, piece))
+            for outcome in attempt(job, batch, stop.is_set):
+                ended(outcome)
 
     groups = [tuple(group) for _, group in groupby(slices, key=lambda piece: piece.query)]
     pool = ThreadPoolExecutor(WORKERS)

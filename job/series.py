@@ -1,7 +1,8 @@
 """What a plot of the flagged series needs, and what was looked at besides: one object a slice, beside its anomalies."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from detectors import Frame
+from detectors import Frame, Labels
 from job.anomaly import SCHEMA, Resource, Time, split_labels
-from job.kinship import Way, What, census, slot, thing_of
+from job.kinship import Census, Counted, Way, What, counted, slot, thing_of
 from job.units import significant
 
 DIGITS = 4
@@ -88,20 +89,48 @@ def numbers(row: NDArray[np.float64]) -> Numbers:
     ]
 
 
-def kept(frame: Frame, since: datetime, project: str, metric: str, unit: str) -> dict[str, Kept]:
-    """What of each type of resource was judged: of the series that had a point since then."""
-    recent = np.isfinite(frame.values[:, frame.column(since) :]).any(axis=1)
-    by: dict[str, list[tuple[Resource, dict[str, str]]]] = {}
-    for row in np.flatnonzero(recent).tolist():
-        resource, labels = split_labels(frame.labels[row])
-        by.setdefault(resource.type, []).append((resource, labels))
-    return {
-        kind: Kept(
-            slots=sorted({(s.way, s.what) for s in (slot(metric, labels, unit) for _, labels in rows)}),
-            census=census(thing_of(project, resource, labels) for resource, labels in rows),
-        )
-        for kind, rows in sorted(by.items())
-    }
+@dataclass(frozen=True)
+class Surveyed:
+    """What of a series a survey needs."""
+
+    type: str
+    slot: tuple[Way, What]
+    resource: Counted
+
+
+def surveyor(project: str, metric: str, unit: str) -> Callable[[Labels], Surveyed]:
+    """How series of a metric are taken; of the same labels, which come again day after day, it is worked out once."""
+    known: dict[int, tuple[Labels, Surveyed]] = {}
+
+    def surveyed(labels: Labels) -> Surveyed:
+        if id(labels) not in known:
+            resource, others = split_labels(labels)
+            of = slot(metric, others, unit)
+            one = Surveyed(resource.type, (of.way, of.what), counted(thing_of(project, resource, others)))
+            known[id(labels)] = labels, one  # the labels, too, for only while they live is their id theirs
+        return known[id(labels)][1]
+
+    return surveyed
+
+
+class Survey:
+    """What of each type of resource was judged, taken block by block."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, set[tuple[Way, What]]] = {}
+        self._census: dict[str, Census] = {}
+
+    def add(self, frame: Frame, since: datetime, surveyed: Callable[[Labels], Surveyed]) -> None:
+        """Take in the series of a frame that had a point since then."""
+        recent = np.isfinite(frame.values[:, frame.column(since) :]).any(axis=1)
+        for row in np.flatnonzero(recent).tolist():
+            one = surveyed(frame.labels[row])
+            self._slots.setdefault(one.type, set()).add(one.slot)
+            self._census.setdefault(one.type, Census()).add(one.resource)
+
+    def kept(self) -> dict[str, Kept]:
+        """What is told of it."""
+        return {t: Kept(slots=sorted(self._slots[t]), census=self._census[t].told()) for t in sorted(self._slots)}
 
 
 def since(frame: Frame, start: datetime) -> datetime:

@@ -1,23 +1,24 @@
-"""One slice: read a day of one query, score it, judge it, and store what was found."""
+"""Slices of one query: read their days at once, score and judge each, and store what was found."""
 
 import hashlib
 import json
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
-
-import numpy as np
+from functools import partial
+from threading import Semaphore
+from typing import Any, Literal, TypeVar
 
 from detectors import Detector, Frame
-from job import series
-from job.anomaly import SCHEMA, Anomaly, lines, split_labels, telling
+from detectors.detector import compares_rows
+from job import memory, series
+from job.anomaly import SCHEMA, Anomaly, lines
 from job.config import Settings
 from job.errors import Conflict, NetanomalyError
 from job.examine import examine, needed
-from job.judge import Subject, Verdict
+from job.judge import Subject
 from job.log import Log
 from job.mutes import Mutes, Quiet, hidden
 from job.plan import DAY, Slice, until
@@ -26,9 +27,13 @@ from job.presets import PRESETS
 from job.query import Query
 from job.ratio import PRESETS as RATIO_PRESETS
 from job.ratio import RATIOS
-from job.sources import Reader, Source
+from job.sources import Reader, Scattered, Source, blocks
+from job.sources.joined import alive
 from job.store import Head, Store
+from job.tally import Tally
 from job.units import parse_time, utc
+
+T = TypeVar("T")
 
 Status = Literal["done", "complete", "kept", "waiting", "failed"]
 
@@ -72,6 +77,7 @@ class Job:
     backfill: bool
     log: Log
     mutes: Mutes = field(default_factory=Mutes)
+    hands: Semaphore = field(default_factory=lambda: Semaphore(memory.HANDS))
 
     @property
     def histories(self) -> dict[str, timedelta]:
@@ -79,77 +85,163 @@ class Job:
         return {name: detector.history for name, detector in self.detectors.items()}
 
 
-def attempt(job: Job, reader: Reader, piece: Slice) -> Outcome:
-    """Do one slice; whatever goes wrong is in the outcome."""
-    began = time.monotonic()
+@dataclass(frozen=True)
+class _Todo:
+    """A slice that is to be done: up to when, under which meta, and in the place of which object."""
+
+    slice: Slice
+    end: datetime
+    meta: Mapping[str, str]
+    there: Head | None
+    quiet: tuple[Quiet, ...]
+
+
+def attempt(job: Job, pieces: tuple[Slice, ...], stopped: Callable[[], bool]) -> Iterator[Outcome]:
+    """Do days of one query that are read at once; whatever goes wrong is in the outcomes.
+
+    When told to stop, those that are not ended are left without one.
+    """
+    todo: list[_Todo] = []
+    for piece in pieces:
+        begun = _tried(job, piece, partial(_begin, job, piece))
+        if isinstance(begun, Outcome):
+            yield _logged(job, begun)
+        else:
+            todo.append(begun)
+    for some in _near(todo, partial(_past, job)):
+        began = time.monotonic()
+        came = _tried(job, some[0].slice, partial(_scored, job, some, stopped))
+        if came is None:
+            return
+        for place, one in enumerate(some):
+            outcome = (
+                replace(came, slice=one.slice)
+                if isinstance(came, Outcome)
+                else _tried(job, one.slice, partial(_end, job, one, came[place]))
+            )
+            seconds = round((time.monotonic() - began) / len(some), 3)
+            yield _logged(job, replace(outcome, seconds=seconds))
+
+
+def _tried(job: Job, piece: Slice, work: Callable[[], T]) -> T | Outcome:
+    """What the work gives, or the outcome that says what went wrong."""
     try:
-        outcome = _slice(job, reader, piece)
+        return work()
     except NetanomalyError as error:
-        outcome = Outcome(piece, "failed", error=str(error), exit_status=error.exit_status)
+        return Outcome(piece, "failed", error=str(error), exit_status=error.exit_status)
     except Exception as error:  # noqa: BLE001 - the slice boundary: one slice's fault must not end the others
         trace = traceback.format_exc()
         job.log("ERROR", "slice.crashed", f"{piece.name}: {error!r}", slice=piece.name, traceback=trace)
-        outcome = Outcome(piece, "failed", error=f"a fault in the program: {error!r}", exit_status=1)
-    outcome = replace(outcome, seconds=round(time.monotonic() - began, 3))
-    _log(job.log, outcome)
-    return outcome
+        return Outcome(piece, "failed", error=f"a fault in the program: {error!r}", exit_status=1)
 
 
-def _slice(job: Job, reader: Reader, piece: Slice) -> Outcome:
-    """Read, score, judge and store one slice, unless there is nothing to do."""
+def _begin(job: Job, piece: Slice) -> _Todo | Outcome:
+    """Whether there is anything to do."""
     query = piece.query
-    facts = reader.describe(query)
+    facts = job.reader.describe(query)
     settle = facts.settle if job.settings.settle is None else job.settings.settle
     end = until(piece, job.now, settle)
     if end <= piece.start:
         return Outcome(piece, "waiting")
-    policy = policy_of(job.settings, query)
-    begin = piece.start - needed(job.detectors, policy, query.step)
-    quiet = job.mutes.quiet(query.metric, begin, end)
-    meta = {"until": utc(end), "fingerprint": fingerprint(job, query, policy, quiet), "schema": str(SCHEMA)}
-    place = f"anomalies/{piece.name}"
-    there = job.store.head(place)
+    quiet = job.mutes.quiet(query.metric, piece.start - _past(job, query), end)
+    told = fingerprint(job, query, policy_of(job.settings, query), quiet)
+    meta = {"until": utc(end), "fingerprint": told, "schema": str(SCHEMA)}
+    there = job.store.head(f"anomalies/{piece.name}")
     if _complete(job, there, meta, piece):
         return Outcome(piece, "complete", until=end)
     if _covered(there) > end:
         return Outcome(piece, "kept", until=_covered(there))
-    frame = reader.read(query, begin, end)
-    mute = hidden(frame, quiet, query.project)
-    verdict = examine(frame, job.detectors, policy, _subject(job, query, facts.unit), piece.start, mute)
-    if frame.labels or there:
-        beside = f"{series.NAME}{piece.name}"  # first, so that whoever sees the anomalies can see their series, too
-        plot = series.lines(_looked(piece, frame, verdict, facts.unit, end), verdict.traces)
-        _put(job.store, beside, plot, meta, job.store.head(beside), end)
-        _put(job.store, place, lines(verdict.anomalies), meta, there, end)
+    return _Todo(piece, end, meta, there, quiet)
+
+
+def _past(job: Job, query: Query) -> timedelta:
+    """How much before a day its judgement needs."""
+    return needed(job.detectors, policy_of(job.settings, query), query.step)
+
+
+def _near(todo: list[_Todo], past: Callable[[Query], timedelta]) -> Iterator[list[_Todo]]:
+    """The days that are worth reading together: those of which one's history reaches back to the one before."""
+    some: list[_Todo] = []
+    for one in todo:
+        if some and one.slice.start - past(one.slice.query) > some[-1].end:
+            yield some
+            some = []
+        some.append(one)
+    if some:
+        yield some
+
+
+def _scored(job: Job, todo: list[_Todo], stopped: Callable[[], bool]) -> list[Tally] | None:
+    """Read the days' series, score and judge them, a block at a time; nothing when told to stop."""
+    query, start, end = todo[0].slice.query, todo[0].slice.start, todo[-1].end
+    start -= _past(job, query)
+    if any(map(compares_rows, job.detectors.values())):
+        return _tallied(job, todo, iter([job.reader.read(query, start, end)]), stopped)
+    rows = memory.rows(job.settings.memory, (end - start) // query.step)
+    try:
+        return _tallied(job, todo, blocks(job.reader, query, start, end, rows), stopped)
+    except Scattered:
+        job.log("WARNING", "read.whole", f"{query.metric}: its series come in pieces; all are held at once")
+        return _tallied(job, todo, iter([job.reader.read(query, start, end)]), stopped)
+
+
+def _tallied(job: Job, todo: list[_Todo], frames: Iterator[Frame], stopped: Callable[[], bool]) -> list[Tally] | None:
+    """What comes of the days of frames that hold all of them."""
+    query = todo[0].slice.query
+    policy, unit = policy_of(job.settings, query), job.reader.describe(query).unit
+    subject = Subject(query.project, query.metric, query.name, unit, job.histories)
+    past, tallies = _past(job, query), [Tally() for _ in todo]
+    for frame in frames:
+        if stopped():
+            return None
+        surveyed = series.surveyor(query.project, query.metric, unit)
+        with job.hands:
+            for one, tally in zip(todo, tallies, strict=True):
+                start = one.slice.start
+                part = alive(frame.columns(frame.column(start - past), frame.column(one.end)))
+                mute = hidden(part, one.quiet, query.project)
+                verdict = examine(part, job.detectors, policy, subject, start, mute)
+                tally.add(part, verdict, series.since(part, start), surveyed)
+    return tallies
+
+
+def _end(job: Job, one: _Todo, tally: Tally) -> Outcome:
+    """Store what was found of a slice."""
+    anomalies = tuple(sorted(tally.anomalies, key=lambda a: (a.start, a.id)))
+    if tally.series or one.there:
+        beside = f"{series.NAME}{one.slice.name}"  # first, so that whoever sees the anomalies can see their series, too
+        plot = series.lines(_looked(one, tally), tally.traces)
+        _put(job.store, beside, plot, one.meta, job.store.head(beside), one.end)
+        _put(job.store, f"anomalies/{one.slice.name}", lines(anomalies), one.meta, one.there, one.end)
     return Outcome(
-        piece,
+        one.slice,
         "done",
-        until=end,
-        series=len(frame.labels),
-        points=int(np.count_nonzero(np.isfinite(frame.values))),
-        tested=verdict.tested,
-        warming_up=tuple(_name(frame, row) for row in verdict.warming_up),
-        suppressed=verdict.suppressed,
-        anomalies=verdict.anomalies,
+        until=one.end,
+        series=tally.series,
+        points=tally.points,
+        tested=tally.tested,
+        warming_up=tuple(sorted(tally.young)),
+        suppressed=dict(sorted(tally.suppressed.items())),
+        anomalies=anomalies,
     )
 
 
-def _looked(piece: Slice, frame: Frame, verdict: Verdict, unit: str, end: datetime) -> series.Looked:
+def _looked(one: _Todo, tally: Tally) -> series.Looked:
     """What was looked at of the slice."""
-    query = piece.query
+    query = one.slice.query
     return series.Looked(
         schema=SCHEMA,
         project=query.project,
         metric=query.metric,
         query=query.name,
-        start=piece.start,
-        until=end,
-        series=len(frame.labels),
-        tested=verdict.tested,
-        flagged=len(verdict.anomalies),
-        warming_up=len(verdict.warming_up),
-        suppressed=dict(verdict.suppressed),
-        types=series.kept(frame, series.since(frame, piece.start), query.project, query.metric, unit),
+        start=one.slice.start,
+        until=one.end,
+        series=tally.series,
+        tested=tally.tested,
+        flagged=len(tally.anomalies),
+        warming_up=len(tally.young),
+        suppressed=dict(sorted(tally.suppressed.items())),
+        types=tally.survey.kept(),
     )
 
 
@@ -210,13 +302,9 @@ def fingerprint(job: Job, query: Query, policy: Policy, quiet: Sequence[Quiet] =
     return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _subject(job: Job, query: Query, unit: str) -> Subject:
-    return Subject(query.project, query.metric, query.name, unit, job.histories)
-
-
-def _name(frame: Frame, row: int) -> str:
-    resource, labels = split_labels(frame.labels[row])
-    return telling({**resource.labels, **labels})
+def _logged(job: Job, outcome: Outcome) -> Outcome:
+    _log(job.log, outcome)
+    return outcome
 
 
 def _log(log: Log, outcome: Outcome) -> None:

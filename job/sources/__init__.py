@@ -1,9 +1,9 @@
 """Where time series come from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from detectors import Frame
 from job.query import Query
@@ -43,6 +43,36 @@ class Reader(Protocol):
             NotAllowed: a permission is missing.
             Failed: the source did not answer, or not completely.
         """
+
+
+@runtime_checkable
+class Streaming(Reader, Protocol):
+    """A reader that need not hold a whole frame."""
+
+    def blocks(self, query: Query, start: datetime, end: datetime, rows: int) -> Iterator[Frame]:
+        """The rows of the frame that `read` returns, each in one of several frames of at most so many rows.
+
+        Raises:
+            Scattered: they come in an order in which they cannot be told apart; what came before is not to be used.
+        """
+
+
+class Scattered(Exception):
+    """The points of a series came in pieces that do not follow each other; only `read` puts them together."""
+
+
+def blocks(reader: Reader, query: Query, start: datetime, end: datetime, rows: int) -> Iterator[Frame]:
+    """The query's series over `[start, end)`, so many at once, as far as the reader can."""
+    if isinstance(reader, Streaming):
+        yield from reader.blocks(query, start, end, rows)
+    else:
+        yield from cut(reader.read(query, start, end), rows)
+
+
+def cut(frame: Frame, rows: int) -> Iterator[Frame]:
+    """The frame in several of so many rows."""
+    for low in range(0, len(frame.labels), rows):
+        yield frame.rows(slice(low, low + rows))
 
 
 class Source(Reader, Protocol):

@@ -1,16 +1,17 @@
 """A source round a source that divides two of its metrics by each other."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 
-from detectors import Frame, Labels
+from detectors import Frame
 from job.presets import slug
 from job.query import Query
 from job.ratio import RATIOS, Ratio, split
-from job.sources import Descriptor, Reader, Source
-from job.sources.joined import alive
+from job.sources import Descriptor, Reader, Source, blocks, cut
+from job.sources.joined import alive, key
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,12 @@ class Derived:
         top, bottom = (self.reader.read(each, start, end) for each in self._both(query))
         return divided(top, bottom, RATIOS[query.metric])
 
+    def blocks(self, query: Query, start: datetime, end: datetime, rows: int) -> Iterator[Frame]:
+        """The same, so many series at once; those of a ratio are held whole first."""
+        if query.metric not in RATIOS:
+            return blocks(self.reader, query, start, end, rows)
+        return cut(self.read(query, start, end), rows)
+
     def _both(self, query: Query) -> tuple[Query, Query]:
         """The queries of a ratio's two metrics, in the same part."""
         ratio = RATIOS[query.metric]
@@ -71,8 +78,8 @@ def divided(top: Frame, bottom: Frame, ratio: Ratio) -> Frame:
 
     Of a share the top is a part of the whole, and none of it where it has no point: nothing was dropped.
     """
-    rows = {_key(labels): row for row, labels in enumerate(top.labels)}
-    order = [rows.get(_key(labels), -1) for labels in bottom.labels]
+    rows = {key(labels): row for row, labels in enumerate(top.labels)}
+    order = [rows.get(key(labels), -1) for labels in bottom.labels]
     values = np.vstack([top.values, np.full((1, bottom.values.shape[1]), np.nan)])[order]
     if ratio.share:
         values = np.nan_to_num(values, nan=0.0)
@@ -80,7 +87,3 @@ def divided(top: Frame, bottom: Frame, ratio: Ratio) -> Frame:
     enough = whole >= ratio.least  # never where there is no point
     found = np.divide(values, whole, out=np.full(values.shape, np.nan), where=enough)
     return alive(Frame(found, bottom.start, bottom.step, bottom.labels))
-
-
-def _key(labels: Labels) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(labels.items()))

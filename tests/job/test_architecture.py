@@ -29,11 +29,14 @@ CORE = {
     "job.series": {"job.anomaly", "job.kinship", "job.units"},
     "job.examine": {"job.anomaly", "job.judge", "job.policy", "job.series"},
     "job.rows": {"job.errors", "job.judge", "job.policy", "job.units"},
-    "job.config": {"job.errors", "job.policy", "job.units"},
+    "job.memory": set(),
+    "job.tally": {"job.anomaly", "job.examine", "job.series"},
+    "job.config": {"job.errors", "job.memory", "job.policy", "job.units"},
     "job.plan": VALUES | {"job.config"},
     "job.slices": VALUES
-    | {"job.config", "job.examine", "job.judge", "job.mutes", "job.plan", "job.series", "job.sources", "job.store"},
-    "job.run": VALUES | {"job.plan", "job.slices", "job.sources.recent", "job.store"},
+    | {"job.config", "job.examine", "job.judge", "job.memory", "job.mutes", "job.plan", "job.series", "job.sources"}
+    | {"job.store", "job.tally"},
+    "job.run": VALUES | {"job.memory", "job.plan", "job.slices", "job.store"},
     "job.kinship": {"job.anomaly", "job.ratio"},
     "job.nature": {"job.anomaly", "job.kinship", "job.units"},
     "job.account": {"job.anomaly", "job.incident", "job.kinship", "job.ratio", "job.sentence", "job.units"},
@@ -45,7 +48,7 @@ CORE = {
     "job.listing": VALUES | {"job.incident", "job.kinship", "job.report"},
     "job.mutes": VALUES | {"job.incident", "job.kinship", "job.store"},
     "job.publish": VALUES | {"job.found", "job.incident", "job.mutes", "job.page", "job.store"},
-    "job.cli": {"job.commands", "job.config", "job.errors", "job.log", "job.store", "job.units"},
+    "job.cli": {"job.commands", "job.config", "job.errors", "job.log", "job.memory", "job.store", "job.units"},
     "job": {"job.report"},
 }
 PACKAGES = {

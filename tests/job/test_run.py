@@ -5,10 +5,11 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from detectors import Frame, Scores
 from job.anomaly import SCHEMA
 from job.errors import ConfigError, Failed, NotAllowed
 from job.query import Query
-from job.run import Stopped, exit_status
+from job.run import Stopped, Task, exit_status, run
+from job.sources import Scattered
 from job.store.folder import Folder
 from tests.job.command import SCRIPT, environment
 from tests.job.work import (
@@ -113,14 +115,13 @@ def test_a_resumed_backfill_reads_no_finished_day_again(undisturbed: Path, tmp_p
     again = backfill(tmp_path)
     watched = Watched(again.job.reader)
     outcomes = again.having(reader=watched).run()
-    assert sorted(o.status for o in outcomes) == ["complete", "complete", "done", "done"]
+    assert sorted(o.status for o in outcomes) == ["complete", "done", "done", "done"]
     assert len(watched.reads) == 2
     assert tree(tmp_path) == tree(undisturbed)
     fresh = backfill(tmp_path, fresh=True)
     watched = Watched(fresh.job.reader)
     fresh.having(reader=watched).run()
-    assert {metric for metric, _, _ in watched.reads} == {SENT, RECEIVED}
-    assert len(watched.reads) == 4
+    assert sorted(metric for metric, _, _ in watched.reads) == [RECEIVED, SENT]
 
 
 def test_other_settings_make_a_backfill_anew(tmp_path: Path) -> None:
@@ -130,14 +131,60 @@ def test_other_settings_make_a_backfill_anew(tmp_path: Path) -> None:
         assert {o.status for o in backfill(tmp_path, **change).run()} == {"complete"}
 
 
-def test_a_backfill_reads_the_history_once(tmp_path: Path) -> None:
+def test_a_backfill_reads_its_days_at_once(tmp_path: Path) -> None:
     work = backfill(tmp_path, days=4)
     watched = Watched(work.job.reader)
     work.having(reader=watched).run()
-    for metric in (SENT, RECEIVED):
-        spans = [(start, end) for name, start, end in watched.reads if name == metric]
-        assert len(spans) == 4
-        assert all(later[0] == earlier[1] for earlier, later in pairwise(spans))
+    assert sorted((metric, end) for metric, _, end in watched.reads) == [(RECEIVED, NIGHT), (SENT, NIGHT)]
+
+
+def test_days_far_apart_are_read_apart(tmp_path: Path) -> None:
+    """What lies between is done, and no history of the later one reaches back to the earlier one."""
+    backfill(tmp_path, days=9, metrics=(SENT,)).run()
+    again = backfill(tmp_path, days=9, metrics=(SENT,))
+    for piece in (again.every[0], again.every[1], again.every[8]):
+        again.job.store.delete(f"anomalies/{piece.name}")
+    whole = tree(tmp_path)
+    watched = Watched(again.job.reader)
+    assert sorted(o.status for o in again.having(reader=watched).run()) == ["complete"] * 6 + ["done"] * 3
+    assert [end for _, _, end in watched.reads] == [NIGHT - timedelta(days=7), NIGHT]
+    assert tree(tmp_path).items() >= whole.items()
+
+
+@pytest.mark.parametrize("days", [1, 14])
+def test_how_much_is_held_at_once_changes_nothing(
+    undisturbed: Path, days: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def few(*_: int) -> int:
+        sizes.append(1 + len(sizes) % 3)
+        return sizes[-1]
+
+    monkeypatch.setattr("job.memory.rows", few)
+    monkeypatch.setattr("job.plan.AT_ONCE", timedelta(days=days))
+    backfill(tmp_path).run()
+    assert len(sizes) == 4 // min(days, 2)
+    assert tree(tmp_path, "") | records_of(tmp_path) == tree(undisturbed, "") | records_of(tmp_path)
+
+
+def records_of(output: Path) -> dict[str, Any]:
+    """What is told of a run differs from run to run."""
+    return dict.fromkeys(tree(output, "runs/"))
+
+
+def test_series_that_come_in_pieces_are_read_whole(undisturbed: Path, tmp_path: Path) -> None:
+    @dataclass
+    class Torn(Watched):
+        def blocks(self, query: Query, start: datetime, end: datetime, rows: int) -> Iterator[Frame]:
+            yield self.source.read(query, start, end).rows(slice(0, min(rows, 3)))
+            raise Scattered
+
+    work = backfill(tmp_path)
+    torn = work.having(reader=Torn(work.job.reader))
+    assert exit_status(torn.run()) == 0
+    assert len(torn.events("read.whole")) == 2
+    assert tree(tmp_path) == tree(undisturbed)
 
 
 def test_one_metric_that_fails_is_reported_and_the_others_go_on(undisturbed: Path, tmp_path: Path) -> None:
@@ -185,7 +232,8 @@ def test_a_fault_in_a_detector_is_counted_and_logged_with_its_traceback(tmp_path
     assert exit_status(outcomes) == 1
     assert "ZeroDivisionError('by a bug')" in outcomes[0].error
     crashed = work.events("slice.crashed")
-    assert len(crashed) == 4
+    assert len(crashed) == 2
+    assert len(outcomes) == 4
     assert {line["severity"] for line in crashed} == {"ERROR"}
     assert "in __call__" in crashed[0]["traceback"]
 
@@ -254,22 +302,30 @@ def test_a_concurrent_run_that_covers_less_is_written_over(tmp_path: Path) -> No
     assert tree(shared) == tree(alone)
 
 
-def test_what_is_asked_to_stop_leaves_good_objects_and_says_so(undisturbed: Path, tmp_path: Path) -> None:
+def test_what_is_asked_to_stop_leaves_good_objects_and_says_so(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("job.plan.AT_ONCE", timedelta(days=1))
     work = backfill(tmp_path)
-    outcomes: list[object] = []
+    asked, stopping = Event(), Event()
 
-    def told_one(outcome: object) -> None:
-        outcomes.append(outcome)
-        if len(outcomes) == 1:
+    def told_one(_: object) -> None:
+        if not asked.is_set():
+            asked.set()
             os.kill(os.getpid(), signal.SIGTERM)
+        stopping.wait()
 
     def stop(*_: object) -> None:
         raise Stopped
 
+    class Stopping(Event):
+        def set(self) -> None:
+            super().set()
+            stopping.set()
+
+    monkeypatch.setattr("job.run.Event", Stopping)
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        from job.run import Task, run
-
         with pytest.raises(Stopped):
             run(work.job, work.every, Task("e1"), told_one)
     finally:
@@ -278,7 +334,7 @@ def test_what_is_asked_to_stop_leaves_good_objects_and_says_so(undisturbed: Path
     assert record["status"] == "stopped"
     assert record["planned"] == 4
     whole = tree(undisturbed)
-    assert 0 < len(tree(tmp_path)) < 4
+    assert 0 < len(tree(tmp_path)) <= 2
     assert all(whole[name] == there for name, there in tree(tmp_path).items())
     assert {o.status for o in backfill(tmp_path).run()} == {"complete", "done"}
     assert tree(tmp_path) == whole

@@ -1,5 +1,6 @@
 """The source of recorded series: which metrics the files hold, and their frames."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -59,11 +60,15 @@ class Files:
         """The query's series over `[start, end)`; several points of a column are averaged, amounts are added."""
         series = self._of(query)
         _check_step(query, series)
-        width = max(0, (end - start) // query.step)
-        rows = _rows(series, query, start, end)
-        values = grid(series, rows, _micros(start), query.step // MICROSECOND, width)
-        there = np.flatnonzero(np.isfinite(values).any(axis=1))
-        return Frame(values[there], start, query.step, tuple(series.labels[rows[row]] for row in there.tolist()))
+        return _frame(series, _rows(series, query, start, end), query, start, end)
+
+    def blocks(self, query: Query, start: datetime, end: datetime, rows: int) -> Iterator[Frame]:
+        """The query's series over `[start, end)`, so many at once; the points are held from when they were read."""
+        series = self._of(query)
+        _check_step(query, series)
+        there = _rows(series, query, start, end)
+        for low in range(0, len(there), rows):
+            yield _frame(series, there[low : low + rows], query, start, end)
 
     def now(self, now: datetime) -> datetime:
         """The end of the last point, so that "the last 24 hours" of an old recording are its own."""
@@ -98,6 +103,14 @@ class Files:
         if query.filter or query.group_by:
             raise ConfigError(f"{query.metric}: recorded files are neither filtered nor grouped; leave out the filter")
         return self._series[self._named(query.metric)]
+
+
+def _frame(series: Series, rows: list[int], query: Query, start: datetime, end: datetime) -> Frame:
+    """The frame of the series at these places."""
+    width = max(0, (end - start) // query.step)
+    values = grid(series, rows, _micros(start), query.step // MICROSECOND, width)
+    there = np.flatnonzero(np.isfinite(values).any(axis=1))
+    return Frame(values[there], start, query.step, tuple(series.labels[rows[row]] for row in there.tolist()))
 
 
 def _rows(series: Series, query: Query, start: datetime, end: datetime) -> list[int]:

@@ -3,24 +3,30 @@
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
-from typing import Any
+from typing import Any, TypeVar
 
 from detectors import Frame
 from job.errors import ConfigError, Failed
 from job.presets import Spec, expand, slug
 from job.query import Query, both, equals, part_filter
-from job.sources import Descriptor
+from job.sources import Descriptor, cut
 from job.sources.monitoring import grid
 from job.sources.monitoring.client import Incomplete, Line, Patience, connect
 from job.sources.monitoring.decode import Page, Points, decode, keys, page
 from job.sources.monitoring.facts import COARSE, COARSE_AFTER, Facts, descriptor, facts, period
-from job.sources.monitoring.streams import MOST, share, splits, together
+from job.sources.monitoring.flow import collected, pieces
+from job.sources.monitoring.streams import MOST, flowing, share, splits, together
+
+T = TypeVar("T")
 
 PAGE = 100_000
 """So many points come in one page."""
+
+DECODERS = 2
+"""So many pages are taken apart at once, which takes ten times their size; more would share the same cores."""
 
 LONG = 1_000
 """Of series with so many points a hundred fill a page: too few to ask first how many there are."""
@@ -57,6 +63,8 @@ class Monitoring:
         self._filter = both(filter)
         self._calls = calls
         self._line = Line(calls, patience)
+        self._hands = threading.Semaphore(calls)
+        self._decoding = threading.Semaphore(DECODERS)
         self._connected: tuple[Any, str] | None = None
         self._connecting = threading.Lock()
         self._rows: dict[Query, int] = {}
@@ -102,11 +110,35 @@ class Monitoring:
         blocks = [
             ((first - window.start) // window.step, block)
             for first, stop, least in self._stretches(query, known, window)
-            for block in self._blocks(query, known, grid.Window(first, stop, window.step), least)
+            if (asking := self._asking(query, known, grid.Window(first, stop, window.step), least))
+            for block in together(self._streams(query, asking, asking.place))
         ]
         block = grid.joined(blocks, window.columns)
         self._rows[query] = len(block.keys)
         return Frame(block.values, start, query.step, tuple(dict(one) for one in block.keys))
+
+    def blocks(self, query: Query, start: datetime, end: datetime, rows: int) -> Iterator[Frame]:
+        """The query's series over `[start, end)`, so many at once; see `Streaming.blocks`.
+
+        Counts that are grouped here, and a window that reaches past full resolution, are held whole first.
+        """
+        known = self._learn(query.project, query.metric)
+        window = _window(query, start, end)
+        asked = _checked(query, known)
+        stretches = list(self._stretches(asked, known, window))
+        if len(stretches) > 1 or (known.kind == "CUMULATIVE" and asked.group_by):
+            yield from cut(self.read(query, start, end), rows)
+            return
+        asking = self._asking(asked, known, window, stretches[0][2])
+        count = 0
+        for block in self._flow(asked, asking, rows, window.columns) if asking else ():
+            count += len(block.keys)
+            yield Frame(block.values, start, query.step, tuple(dict(one) for one in block.keys))
+        self._rows[asked] = count
+
+    def _flow(self, query: Query, asking: "_Asking", rows: int, columns: int) -> Iterator[grid.Block]:
+        tasks = self._streams(query, asking, lambda points: pieces(points, asking.place))
+        return collected(flowing(tasks, self._hands), rows, columns)
 
     def now(self, now: datetime) -> datetime:
         """The clock's present."""
@@ -172,61 +204,52 @@ class Monitoring:
         if limit < window.end:
             yield max(window.start, limit), window.end, timedelta(0)
 
-    def _blocks(self, query: Query, known: Facts, window: grid.Window, least: timedelta) -> list[grid.Block]:
+    def _asking(self, query: Query, known: Facts, window: grid.Window, least: timedelta) -> "_Asking | None":
+        """What to ask for the window; nothing where no period of it is over and settled."""
         if known.kind == "CUMULATIVE":
-            return self._counters(query, max(known.sample, least), window)
+            return _counters(query, max(known.sample, least), window)
         length = period(query, known.sample, least)
         first, last = window.start // length * length, -(-window.end // length) * length
         # A period that is not over, or not settled, would be read too low.
         if last > window.end and last > (self._now - known.settle).timestamp():
             last -= length
         if first >= last:
-            return []
+            return None
 
         def ask(query: Query) -> Any:
             return _aligned(query, known, first, last, length)
 
-        def place(points: Iterator[Points]) -> grid.Block:
+        def place(points: Iterable[Points]) -> grid.Block:
             return grid.aligned(points, window, length, rate=known.kind == "DELTA")
 
-        return self._streams(query, ask, place, (last - first) // length)
-
-    def _counters(self, query: Query, sample: timedelta, window: grid.Window) -> list[grid.Block]:
-        """Counts read raw: from a little earlier, for the first has a predecessor there, to one sample later."""
-        seconds = int(sample.total_seconds())
-
-        def ask(query: Query) -> Any:
-            return _request(query, window.start - 3 * seconds, window.end + seconds)
-
-        def place(points: Iterator[Points]) -> grid.Block:
-            block = grid.counted(points, window, seconds)
-            return grid.grouped(block, query.group_by, query.reducer) if query.group_by else block
-
-        return self._streams(query, ask, place, (window.end - window.start) // seconds)
+        return _Asking(ask, place, (last - first) // length)
 
     def _streams(
-        self, query: Query, ask: Callable[[Query], Any], place: Callable[[Iterator[Points]], grid.Block], width: int
-    ) -> list[grid.Block]:
-        """Read the query's series of about `width` points each, over one stream or several."""
+        self, query: Query, asking: "_Asking", made: Callable[[Iterator[Points]], T]
+    ) -> list[Callable[[Event], T]]:
+        """What is to be done to read the query's series, over one stream or several."""
+        ask, width = asking.ask, asking.width
 
-        def read(shares: Query, begun: tuple[Page, ...] = ()) -> Callable[[Event], grid.Block]:
-            return lambda stop: place(self._points(shares, ask(shares), begun, stop))
+        def read(shares: Query, begun: tuple[Page, ...] = ()) -> Callable[[Event], T]:
+            return lambda stop: made(self._points(shares, ask(shares), begun, stop))
 
         rows, count = self._rows.get(query), min(self._calls, MOST)
         if count == 1 or not splits(query) or (rows is not None and rows * width <= PAGE):
-            return together([read(query)])
+            return [read(query)]
         if rows is not None or width >= LONG:
-            return together([read(share(query, {one}, count)) for one in range(count)])
+            return [read(share(query, {one}, count)) for one in range(count)]
         # How many series there are is not known yet: the first share tells whether the others are worth a call each.
         first, others = share(query, {0}, count), [{one} for one in range(1, count)]
         page = self._page(first, ask(first))
         if not page.token and len(page.spans) * width * count <= PAGE:
             others = [set(range(1, count))]
-        return together([read(first, (page,)), *(read(share(query, wanted, count)) for wanted in others)])
+        return [read(first, (page,)), *(read(share(query, wanted, count)) for wanted in others)]
 
     def _points(self, query: Query, request: Any, begun: tuple[Page, ...], stop: Event) -> Iterator[Points]:
         for found in self._pages(query, request, begun, stop):
-            yield from decode(found, starts=not request.HasField("aggregation"))
+            with self._decoding:
+                lots = list(decode(found, starts=not request.HasField("aggregation")))
+            yield from lots
 
     def _pages(
         self, query: Query, request: Any, begun: tuple[Page, ...] = (), stop: Event | None = None
@@ -256,6 +279,29 @@ class Monitoring:
             return found
 
         return self._line.call(query.metric, query.project, _LIST, ask)
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """The request for a query's points, how they become a block, and about how many points a series has."""
+
+    ask: Callable[[Query], Any]
+    place: Callable[[Iterable[Points]], grid.Block]
+    width: int
+
+
+def _counters(query: Query, sample: timedelta, window: grid.Window) -> _Asking:
+    """Counts read raw: from a little earlier, for the first has a predecessor there, to one sample later."""
+    seconds = int(sample.total_seconds())
+
+    def ask(query: Query) -> Any:
+        return _request(query, window.start - 3 * seconds, window.end + seconds)
+
+    def place(points: Iterable[Points]) -> grid.Block:
+        block = grid.counted(points, window, seconds)
+        return grid.grouped(block, query.group_by, query.reducer) if query.group_by else block
+
+    return _Asking(ask, place, (window.end - window.start) // seconds)
 
 
 def _labels(names: Iterable[str]) -> tuple[str, ...]:

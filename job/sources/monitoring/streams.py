@@ -4,11 +4,12 @@ Pages of one request follow each other, and every request is billed for the seri
 shared out, not the time: by the last two characters of the label that splits the query, in the server's own filter.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from threading import Event
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
+from threading import Event, Semaphore
+from typing import Generic, TypeVar
 
 from job.query import ALPHABET, Query, both, quote
 
@@ -16,6 +17,9 @@ T = TypeVar("T")
 
 MOST = 16
 """Into no more shares than this is a query split."""
+
+TURN = 0.2
+"""Seconds after which a stream that waits for room sees that nobody wants more."""
 
 
 def splits(query: Query) -> bool:
@@ -70,3 +74,63 @@ def together(tasks: Sequence[Callable[[Event], T]]) -> list[T]:
     with ThreadPoolExecutor(len(tasks)) as pool:
         futures = [pool.submit(run, task) for task in tasks]
     return [future.result() for future in futures]
+
+
+@dataclass(frozen=True)
+class _End:
+    """One of the tasks has ended, and how."""
+
+    error: BaseException | None
+
+
+@dataclass(frozen=True)
+class _Belt(Generic[T]):
+    """Where tasks lay what they yield, as long as there is room."""
+
+    room: Semaphore
+    hands: Semaphore
+    came: "SimpleQueue[T | _End]" = field(default_factory=SimpleQueue)
+    stop: Event = field(default_factory=Event)
+
+    def carry(self, task: Callable[[Event], Iterator[T]]) -> None:
+        """Do a task to its end, or until nobody wants more."""
+        error = None
+        try:
+            self._carry(iter(task(self.stop)))
+        except BaseException as raised:  # noqa: BLE001 - it is raised where the things are taken
+            error = raised
+        self.came.put(_End(error))
+
+    def _carry(self, things: Iterator[T]) -> None:
+        while not self.stop.is_set():
+            with self.hands:
+                thing = next(things, None)
+            if thing is None:
+                return
+            while not self.room.acquire(timeout=TURN):
+                if self.stop.is_set():
+                    return
+            self.came.put(thing)
+
+
+def flowing(tasks: Sequence[Callable[[Event], Iterator[T]]], hands: Semaphore) -> Iterator[T]:
+    """What the tasks yield, as it comes, in any order; only so many of them as there are hands work at once.
+
+    A task waits when as many things as there are tasks have not been taken yet. When one fails, or nobody wants more,
+    the others are told to stop; an error is raised.
+    """
+    belt = _Belt[T](Semaphore(len(tasks)), hands)
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        try:
+            running = len([pool.submit(belt.carry, task) for task in tasks])
+            while running:
+                thing = belt.came.get()
+                if not isinstance(thing, _End):
+                    belt.room.release()
+                    yield thing
+                elif thing.error is not None:
+                    raise thing.error
+                else:
+                    running -= 1
+        finally:
+            belt.stop.set()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from detectors.duration import text
 from job.errors import ConfigError
 from job.presets import Spec, expand, slug
 from job.query import Query, in_part
-from job.sources import Descriptor
+from job.sources import Descriptor, cut
 from job.sources.synthetic.fleet import ZONES, Fleet, Member, members
 from job.sources.synthetic.grouping import grouped
 from job.sources.synthetic.incidents import Event, Injected, effects, events, levels, outages
@@ -91,14 +92,25 @@ class Synthetic:
 
     def read(self, query: Query, start: datetime, end: datetime) -> Frame:
         """The query's series over `[start, end)`, after the contract of `Source.read`."""
+        width = (end - start) // query.step
+        labels, values = grouped(self._rows(query, start, end), query, width)
+        return Frame(values, start, query.step, labels)
+
+    def blocks(self, query: Query, start: datetime, end: datetime, rows: int) -> Iterator[Frame]:
+        """The query's series over `[start, end)`, so many at once; groups of several machines are held whole first."""
+        if query.group_by and query.split_by not in query.group_by:
+            yield from cut(self.read(query, start, end), rows)
+            return
+        width, each = (end - start) // query.step, self._rows(query, start, end)
+        while some := list(islice(each, rows)):
+            labels, values = grouped(some, query, width)
+            yield Frame(values, start, query.step, labels)
+
+    def _rows(self, query: Query, start: datetime, end: datetime) -> Iterator[tuple[Labels, NDArray[np.float64]]]:
         self._check(query, start, end)
         days = range((start - _EPOCH) // _DAY, -((_EPOCH - end) // _DAY))
         first = (start - _EPOCH - days.start * _DAY) // query.step
         wanted = slice(first, first + (end - start) // query.step)
-        labels, values = grouped(self._rows(query, days, wanted), query, wanted.stop - wanted.start)
-        return Frame(values, start, query.step, labels)
-
-    def _rows(self, query: Query, days: range, wanted: slice) -> Iterator[tuple[Labels, NDArray[np.float64]]]:
         asked = metric(query.metric)
         minutes = query.step // _MINUTE
         for member in members(self._fleet, asked.family, days):

@@ -1,0 +1,38 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from job.config import Settings
+from job.memory import MIB, parse, rows, text
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [("512MiB", 512 << 20), ("1Gi", 1 << 30), ("1.5 GiB", 3 << 29), ("2g", 2 * 10**9), ("900000", 900_000)],
+)
+def test_sizes_are_read_as_people_and_cloud_run_write_them(written: str, size: int) -> None:
+    assert parse(written) == size
+
+
+@pytest.mark.parametrize("written", ["", "much", "-1GiB", "1TiB", "1GiBiB", "\u0661GiB x", "1e9"])
+def test_what_is_no_size_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="no size"):
+        parse(written)
+
+
+@given(st.integers(0, 1 << 45))
+def test_a_size_is_written_as_it_is_read(size: int) -> None:
+    if len(str(size)) <= 9 or size % 1024 == 0:
+        assert parse(text(size)) == size
+
+
+def test_a_task_too_small_is_refused_and_said_how_large() -> None:
+    with pytest.raises(ValueError, match="384MiB or more"):
+        Settings.model_validate({"memory": "256MiB"})
+    assert Settings.model_validate({"memory": "2GiB"}).model_dump(mode="json")["memory"] == "2GiB"
+
+
+def test_more_columns_are_fewer_rows() -> None:
+    assert rows(1 << 30, 5000) * 5000 * 8 * 40 < 1 << 30
+    assert rows(1 << 30, 5000) > 10 * rows(1 << 30, 60_000) > 10
+    assert rows(384 * MIB, 10**9) == 2
