@@ -1,6 +1,7 @@
 """A trial as a person reads it at a terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +9,19 @@ from detectors.duration import text
 from job.units import clean, quantity
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Table as Drawn
 
 WORST = 10
 """So many series are listed, those in which a change must be largest to be caught."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Names of columns, and rows of words; the first column is a name. `quiet` rows only explain the others."""
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    quiet: int = 0
 
 
 def lines(told: dict[str, Any]) -> Iterator[str]:
@@ -37,59 +47,67 @@ def lines(told: dict[str, Any]) -> Iterator[str]:
             yield f"{one['detectors']}: {one['aside']:,} incidents left out, the series were warming up"
 
 
-def overall(told: dict[str, Any]) -> "Table":
+def overall(told: dict[str, Any]) -> Table:
     """A row for each contestant."""
     labelled = any(one["labelled"] for one in told["contestants"])
-    columns = ["false alarms a week", "recall", "delay", "90 %", "smallest"]
-    table = _table("detectors", [*columns, *(("precision", "recall of windows", "F1") if labelled else ())])
-    for one in told["contestants"]:
-        cells = [_plain(one["false_alarms_a_week"]), _share(one["recall"]), *_delays(one)]
-        cells.append(_least(one["smallest"]) if "smallest" in one else "")
-        score = one["labelled"] or {}
-        cells += [_plain(score.get(key)) for key in ("precision", "recall", "f1")] if labelled else []
-        table.add_row(clean(one["detectors"]), *cells)
-    return table
+    names = ("detectors", "false alarms a week", "recall", "delay", "90 %", "smallest")
+    more = ("precision", "recall of windows", "F1") if labelled else ()
+    return Table((*names, *more), tuple(tuple(_overall(one, labelled=labelled)) for one in told["contestants"]))
 
 
-def recall(told: dict[str, Any]) -> "Table":
-    """A row for each contestant and kind, a column for each size."""
+def _overall(one: Mapping[str, Any], *, labelled: bool) -> Iterator[str]:
+    yield clean(one["detectors"])
+    yield _plain(one["false_alarms_a_week"])
+    yield _share(one["recall"])
+    yield from _delays(one)
+    yield _least(one["smallest"]) if "smallest" in one else ""
+    if labelled:
+        yield from (_plain(one["labelled"][key]) for key in ("precision", "recall", "f1"))
+
+
+def recall(told: dict[str, Any]) -> Table:
+    """A row for each contestant and kind, a column for each size; and how large the sizes are beside the noise."""
     sizes = told["injected"]["sizes"]
-    table = _table("detectors", ["kind", *(f"{size:g}x" for size in sizes), "all", "delay", "90 %", "incidents"])
-    for one in told["contestants"]:
-        name = clean(one["detectors"])
-        for kind in one["by_kind"]:
-            own = {cell["size"]: cell["recall"] for cell in one["by_size"] if cell["kind"] == kind["kind"]}
-            cells = [_share(own.get(size)) for size in sizes]
-            table.add_row(name, kind["kind"], *cells, _share(kind["recall"]), *_delays(kind), f"{kind['incidents']:,}")
-            name = ""
-    _deviations(table, told["contestants"][0], sizes)
-    return table
+    names = ("detectors", "kind", *(f"{size:g}x" for size in sizes), "all", "delay", "90 %", "incidents")
+    rows = [row for one in told["contestants"] for row in _recall(one, sizes)]
+    quiet = list(_deviations(told["contestants"][0], sizes))
+    return Table(names, (*rows, *quiet) if rows else (), len(quiet))
 
 
-def _deviations(table: "Table", one: Mapping[str, Any], sizes: Sequence[float]) -> None:
-    """How large the sizes were beside the noise of the series, a row for each kind."""
-    label = "in usual deviations"
+def _recall(one: Mapping[str, Any], sizes: Sequence[float]) -> Iterator[tuple[str, ...]]:
+    name = clean(one["detectors"])
     for kind in one["by_kind"]:
-        own = {cell["size"]: cell["deviations"] for cell in one["by_size"] if cell["kind"] == kind["kind"]}
-        if any(own.get(size) for size in sizes):
-            table.add_row(label, kind["kind"], *(_plain(own.get(size)) for size in sizes), style="dim")
-            label = ""
+        own = [_share(share) for share in _by_size(one, kind["kind"], "recall", sizes)]
+        yield name, kind["kind"], *own, _share(kind["recall"]), *_delays(kind), f"{kind['incidents']:,}"
+        name = ""
 
 
-def worst(told: dict[str, Any]) -> "Table | None":
-    """The series in which the first contestant needs the largest change, and those with most false alarms."""
+def _deviations(one: Mapping[str, Any], sizes: Sequence[float]) -> Iterator[tuple[str, ...]]:
+    name = "in usual deviations"
+    for kind in one["by_kind"]:
+        own = [_plain(size) for size in _by_size(one, kind["kind"], "deviations", sizes)]
+        if any(own):
+            yield name, kind["kind"], *own, "", "", "", ""
+            name = ""
+
+
+def _by_size(one: Mapping[str, Any], kind: str, what: str, sizes: Sequence[float]) -> list[float | None]:
+    cells = {cell["size"]: cell[what] for cell in one["by_size"] if cell["kind"] == kind}
+    return [cells.get(size) for size in sizes]
+
+
+def worst(told: dict[str, Any]) -> Table | None:
+    """The series in which the first contestant needs the largest change, those with most false alarms first."""
     name = told["contestants"][0]["detectors"]
     known = [one for one in told["series"] if name in one["smallest"]]
     if not known:
         return None
-    table = _table("series", ["metric", "usual level", "noise", "smallest caught", "false alarms"])
     known.sort(key=lambda one: (-_rank(one, name), -one["false_alarms"].get(name, 0)))
-    for one in known[:WORST]:
-        table.add_row(*_row(one, name))
-    return table
+    names = ("series", "metric", "usual level", "noise", "smallest caught", "false alarms")
+    return Table(names, tuple(_worst(one, name) for one in known[:WORST]))
 
 
-def _row(one: Mapping[str, Any], name: str) -> tuple[str, ...]:
+def _worst(one: Mapping[str, Any], name: str) -> tuple[str, ...]:
     level, noise = one["level"], one["noise"]
     return (
         clean(one["series"]),
@@ -106,14 +124,18 @@ def _rank(one: Mapping[str, Any], name: str) -> float:
     return float("inf") if smallest is None else float(smallest)
 
 
-def _table(first: str, columns: list[str]) -> "Table":
-    from rich.table import Table
+def drawn(table: Table) -> "Drawn":
+    """The table for a terminal."""
+    from rich.table import Table as Drawn
+    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first, no_wrap=True)
-    for name in columns:
-        table.add_column(name, justify="left" if name in {"kind", "metric"} else "right", no_wrap=True)
-    return table
+    shown = Drawn(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(table.names):
+        left = number == 0 or name in {"kind", "metric"}
+        shown.add_column(name, justify="left" if left else "right", no_wrap=True)
+    for number, row in enumerate(table.rows):
+        shown.add_row(*map(Text, row), style="dim" if number >= len(table.rows) - table.quiet else "")
+    return shown
 
 
 def _share(value: float | None) -> str:

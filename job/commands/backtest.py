@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
+from pathlib import Path
 
 from detectors.detector import available
 from detectors.duration import parse, text
@@ -13,6 +14,7 @@ from job import lineup
 from job.backtest import document, show
 from job.backtest.inject import KINDS, Kind, Rules
 from job.backtest.labels import Window, fits, inside, name_of, unknown, windows
+from job.backtest.plot import render
 from job.backtest.replay import Contestant
 from job.backtest.summary import Demands, summarise
 from job.backtest.trial import Plan, Subject, Trial, add
@@ -24,12 +26,16 @@ from job.log import plain_lines
 from job.mutes import hidden
 from job.plan import Slice, until
 from job.slices import Job
+from job.sources.derived import Derived
 from job.sources.synthetic import Synthetic
-from job.store import read_text
+from job.store import SCHEME, open_store, put_over, read_text
 from job.units import clean
 
 USUAL = timedelta(days=28)
 """So much is replayed where nothing says how much."""
+
+LONGEST_FILE = 20_000_000
+"""No file of labels has more bytes."""
 
 LARGEST = 1e6
 """No size is larger."""
@@ -64,7 +70,9 @@ def asked(
     at_size: float,
     max_false_alarms: float | None,
     min_f1: float | None,
-    **others: str,
+    labels: str,
+    form: str,
+    plot: str,
 ) -> Asked:
     """What the flags of the command ask for.
 
@@ -85,7 +93,9 @@ def asked(
         plan=Plan(rules, large, count, _time("--cooldown", cooldown, timedelta(seconds=1))),
         demands=Demands(min_recall, at_size, max_false_alarms, min_f1),
         compare=_compared(compare),
-        **others,
+        labels=labels,
+        form=form,
+        plot=_plottable(plot),
     )
 
 
@@ -135,7 +145,7 @@ def backtest(
         settings = settings.model_copy(update={"hours": USUAL / timedelta(hours=1)})
     contestants = [_contestant(settings)]
     contestants += [_contestant(load(tuple(name.split("+")))) for name in asked.compare if name != contestants[0].name]
-    given = windows(read_text(asked.labels), asked.labels) if asked.labels else ()
+    given = windows(read_text(asked.labels, limit=LONGEST_FILE), asked.labels) if asked.labels else ()
     if asked.demands.min_f1 is not None and not (given or settings.source == "synthetic"):
         raise ConfigError("--min-f1 needs windows to judge by; give them with --labels FILE")
     job, every, span = prepare(settings, environ, now, plain_lines())
@@ -157,6 +167,8 @@ def backtest(
     unmet = asked.demands.unmet(summaries[0])
     replayed = document.Replayed(settings.source, every[0].start, end, settings.step)
     told = document.document(replayed, asked.plan, trial, summaries, unmet)
+    if asked.plot:
+        _keep(asked.plot, render(told))
     _print(told, asked)
     for words in unmet:
         print(f"demand not met: {words}", file=sys.stderr)
@@ -169,7 +181,8 @@ def _contestant(settings: Settings) -> Contestant:
 
 def _answers(job: Job, start: datetime, end: datetime) -> tuple[Window, ...]:
     """The windows of incidents that the source itself knows of."""
-    if not isinstance(job.source, Synthetic):
+    source = job.source.source if isinstance(job.source, Derived) else job.source
+    if not isinstance(source, Synthetic):
         return ()
     return tuple(
         Window(
@@ -178,19 +191,19 @@ def _answers(job: Job, start: datetime, end: datetime) -> tuple[Window, ...]:
             end=known.end,
             metrics=known.metrics,
         )
-        for known in job.source.incidents(start, end)
+        for known in source.incidents(start, end)
     )
 
 
 def _subjects(job: Job, every: Sequence[Slice], contestants: Sequence[Contestant]) -> Iterator[Subject]:
     """Each query's series, read at once with all the history that a contestant needs."""
     for query, pieces in groupby(every, key=lambda piece: piece.query):
-        facts = job.source.describe(query)
+        facts = job.reader.describe(query)
         settle = facts.settle if job.settings.settle is None else job.settings.settle
         days = [(piece.start, end) for piece in pieces if (end := until(piece, job.now, settle)) > piece.start]
         if days:
             before = max(contestant.needed(query) for contestant in contestants)
-            frame = job.source.read(query, days[0][0] - before, days[-1][1])
+            frame = job.reader.read(query, days[0][0] - before, days[-1][1])
             mute = hidden(frame, job.mutes.quiet(query.metric, frame.start, frame.end), query.project)
             yield Subject(query, facts.unit, frame, days, mute)
 
@@ -222,6 +235,29 @@ def _print(told: dict[str, object], asked: Asked) -> None:
         for words in show.lines(told):
             line(to, words)
         for table in (show.overall(told), show.recall(told), show.worst(told)):
-            if table and table.row_count:
+            if table and table.rows:
                 to.print()
-                to.print(table)
+                to.print(show.drawn(table))
+
+
+def _plottable(place: str) -> str:
+    """A place that a page can be written to.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+    if place and not place.startswith(SCHEME) and not Path(place).expanduser().absolute().parent.is_dir():
+        raise ConfigError(f"--plot {place}: there is no such folder; make it, or name a file in one that there is")
+    return place
+
+
+def _keep(place: str, page: str) -> None:
+    """Write the page to a file or to gs://BUCKET/OBJECT."""
+    if place.startswith(SCHEME):
+        folder, _, name = place.rpartition("/")
+        put_over(open_store(folder), name, page.encode())
+        return
+    try:
+        Path(place).expanduser().write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--plot {place}: {error.strerror}; name a file that can be written") from None

@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import re
+import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from tests.job.command import netanomaly
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 ASKED = ("backtest", "--source", "files", "--input", "in", "--step", "1h", "--compare", "none", "--detectors", "zscore")
 
 
@@ -148,6 +152,8 @@ def test_contestants_are_those_named_beside_the_configured(ask: Any) -> None:
         (("--labels", "late.csv"), "late.csv, row 2: .* lies outside what is replayed"),
         (("--labels", "whose.csv"), "whose.csv, row 2: no series 'db-1'; there are 3, such as"),
         (("--labels", "none.csv"), "none.csv"),
+        (("--plot", "no/such/place.html"), "--plot no/such/place.html: there is no such folder"),
+        (("--plot", "in"), "--plot in: Is a directory; name a file"),
         (("--from", "2026-01-01", "--to", "2026-01-05"), "no point from 2026-01-01 00:00 to 2026-01-05 00:00 UTC"),
     ],
 )
@@ -159,6 +165,26 @@ def test_what_is_wrong_is_named_with_the_rule_and_the_way_out(
     (folder / "whose.csv").write_text("series,start,end\ndb-1,2026-10-20,2026-10-21\n")
     with pytest.raises(ConfigError, match=said):
         ask(*words)
+
+
+def test_the_plot_is_a_page_that_asks_nobody(ask: Any, folder: Path) -> None:
+    words = ("--compare", "ewma", "--sizes", "3,10", "--hours", "300", "--plot")
+    assert ask(*words, "plot.html")[0] == ask(*words, "again.html")[0] == 0
+    page = (folder / "plot.html").read_text()
+    assert page == (folder / "again.html").read_text()
+    assert not re.search(r"(?:src|href)\s*=\s*[\"']?(?:https?:)?//", page.split('id="data"')[0])
+    assert '<th scope="row">zscore</th>' in page
+
+
+@pytest.mark.skipif(not BROWSER, reason="no Chromium (Debian: chromium)")
+def test_the_plot_draws_in_a_browser(ask: Any, folder: Path) -> None:
+    ask("--compare", "ewma", "--sizes", "3,10", "--hours", "300", "--plot", "drawn.html")
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--virtual-time-budget=9000")
+    words = [str(BROWSER), *flags, "--dump-dom", (folder / "drawn.html").as_uri()]
+    shown = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert re.findall(r"<figcaption>(\w+) of", shown) == ["spike", "drop", "shift", "ramp"]
+    assert shown.count("bk-Figure") >= 4
+    assert re.findall(r"</svg>(\w+)</li>", shown) == ["zscore", "ewma"]
 
 
 def test_made_up_traffic_brings_its_own_answers(ask: Any) -> None:
