@@ -45,7 +45,8 @@ def sentence(incident: "Incident", worst: Anomaly) -> str:
     if totals:
         parts.append(f"In all {' and '.join(totals)} than expected.")
     if incident.evidence:
-        parts.append(f"Because {'; '.join(incident.evidence)}.")
+        said = "; ".join(incident.evidence)
+        parts.append(f"{said[0].upper()}{said[1:]}." if incident.confidence == 0 else f"Because {said}.")
     parts.append(_judged(worst))
     return " ".join(parts)
 
@@ -76,6 +77,8 @@ def _what(worst: Anomaly) -> str:
     what = noun(worst.metric)
     usual = f"{quantity(worst.expected, worst.unit)} expected, {quantity(worst.lower, worst.unit)} to "
     usual += f"{quantity(worst.upper, worst.unit)} usual"
+    if worst.kind == "absent" and worst.expected <= 0:
+        return f"{what} stopped reporting (there was none before, either)"
     if worst.kind == "absent":
         return f"{what} stopped reporting ({usual})"
     if worst.kind == "zero":

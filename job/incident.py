@@ -304,7 +304,7 @@ def _nature(cluster: Cluster, judged: Judged, plateaus: Mapping[str, float]) -> 
         evidence = f"some resources lost {gone:.3g} while their peers gained {come:.3g}, beginning together"
         return Nature("traffic shift", 0.75, (evidence,))
     one = cluster.things[0]
-    flat = [plateaus[a.id] for a in cluster.anomalies if a.id in plateaus]
+    flat = [plateaus[a.id] for a in cluster.anomalies if a.id in plateaus and not _drops(a)]
     place = groups(one).get("region", "")
     slots = judged.slots.get((one.project, one.type), ())
     return nature(movement(cluster.anomalies, slots, min(flat) if flat else None, place))

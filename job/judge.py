@@ -373,6 +373,11 @@ def _baseline(frame: Frame, opinion: _Opinion, event: _Event, cut: float) -> tup
     return usual, usual - reach, usual + reach
 
 
+def _tidy(expected: float, *beside: float) -> float:
+    """An expected value that is nothing beside the others is what arithmetic left of nothing."""
+    return 0.0 if abs(expected) < 1e-9 * max(map(abs, beside)) else expected
+
+
 def _record(
     frame: Frame, scores: Mapping[str, Scores], opinion: _Opinion, policy: Policy, subject: Subject, event: _Event
 ) -> Anomaly:
@@ -380,11 +385,14 @@ def _record(
     row, step, silent = event.row, frame.step, event.kind in {"zero", "absent"}
     expected, lower, upper = _baseline(frame, opinion, event, policy.cut)
     observed = float(frame.values[row, event.peak])
+    expected = _tidy(expected, upper, 0.0 if np.isnan(observed) else observed)
     spoke = [n for n, s in sorted(scores.items()) if np.isfinite(s.expected[row, event.baseline])]
     said = {name: significant(float(scores[name].score[row, event.peak]), 4) for name in spoke}
     score = float(opinion.score[row, event.peak])
     off, edge = (-expected if silent else observed - expected), (upper if event.way > 0 else lower) - expected
     times_over = abs(off / edge) if edge * event.way > 0 else np.inf
+    if silent and expected <= 0:  # who was idle is not missed the more for having been so steadily
+        times_over = 0.0
     share = 1.0 if silent else off / (max(abs(observed), abs(expected)) or 1.0)
     if silent:
         score = max(-times_over * policy.cut, -CAP) + 0.0  # never -0.0

@@ -20,6 +20,9 @@ SURE = 0.5
 TINY, SMALLISH, LARGE = 100.0, 300.0, 900.0
 """Bytes: added packets below carry next to nothing, below are no bulk transfer, and above are nearly full."""
 
+BRIEF = timedelta(minutes=15)
+"""What leaves in a shorter time is a burst rather than somebody's data."""
+
 LONG = timedelta(minutes=90)
 """A change that lasts so long is a new level rather than a surge."""
 
@@ -198,7 +201,10 @@ def flood(of: Movement) -> Nature | None:
 
 
 def scan(of: Movement) -> Nature | None:
-    """Scan-like: many small packets go out, fewer come back, and perhaps drops rise."""
+    """Scan-like: many small packets go out, fewer come back, and perhaps drops rise; drops alone are no proof."""
+    if of.drops and of.firewall and not of.traffic:
+        refused = f"{quantity(of.drops.observed, of.drops.unit)} refused or dropped while no traffic was flagged"
+        return Nature("flood or scan-like", 0.4, (refused,))
     packets = of.rose("out", "packets")
     small = packets and list(_small(of, "out"))
     if not packets or not small or of.added("in", "packets") > packets.excess / 1.5:
@@ -221,7 +227,7 @@ def exfiltration(of: Movement) -> Nature | None:
     if back and (back.excess > 0.3 * sent.excess or back.ratio - 1 > 0.4 * (sent.ratio - 1)):
         return None
     evidence = [_rose("sent bytes", sent), "received bytes hardly rose" if back else "received bytes were not flagged"]
-    sure = 0.6 + 0.05 * (back is None)
+    sure = 0.6 + 0.05 * (back is None) - 0.2 * (of.lasted < BRIEF)
     if (ratio := of.rose("", "ratio")) is not None:
         evidence.append(f"{ratio.observed:.3g} times as much goes out as comes in, {ratio.expected:.3g} is usual")
         sure += 0.05

@@ -188,3 +188,8 @@ def test_a_record_is_one_line_and_reads_back() -> None:
     (incident,) = group([event("in bytes", 5000, 1000, "web\n<b>")])
     assert "\n" not in incident.line()
     assert Incident.model_validate_json(incident.line()) == incident
+
+
+def test_who_sent_nothing_is_not_said_to_be_missed_by_numbers() -> None:
+    (one,) = group([event("in bytes", None, 0, kind="absent")])
+    assert "received bytes stopped reporting (there was none before, either)" in one.sentence

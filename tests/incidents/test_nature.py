@@ -41,7 +41,8 @@ def test_what_moves_like_something_is_named_so(name: str) -> None:
     incident = named(*CASES[name])
     assert incident.nature == name
     assert (incident.confidence >= 0.5) == (name != "unclassified")
-    assert bool(incident.evidence) == (name != "unclassified")
+    assert incident.evidence
+    assert ("Perhaps flood or scan-like: 400 packets/s refused" in incident.sentence) == (name == "unclassified")
 
 
 @pytest.mark.parametrize(("one", "other"), [*itertools.permutations(["flood", "scan-like", "blackout"], 2)])
@@ -67,6 +68,22 @@ def test_an_unusual_hour_makes_an_exfiltration_surer() -> None:
     assert any("04 o'clock" in words for words in night.evidence)
 
 
+def test_a_burst_of_minutes_is_no_exfiltration() -> None:
+    burst = [
+        event("out bytes", 30e6, 2e6, start=DAY, minutes=5),
+        event("out packets", 22_000, 2000, start=DAY, minutes=5),
+    ]
+    assert named(*burst).nature == "volumetric surge"
+
+
+def test_the_size_of_packets_is_evidence_where_it_was_judged() -> None:
+    size = "derived.netanomaly/vm/received_packet_size"
+    small = event("in packets", 60, 300, minutes=30)
+    small = small.model_copy(update={"metric": size, "unit": "By/packet", "excess_unit": "By/packet·s"})
+    assert any("mean size fell to 60 B/packet" in words for words in named(*CASES["flood"], small).evidence)
+    assert not any("mean size" in words for words in named(*CASES["flood"]).evidence)
+
+
 def test_bytes_that_come_in_as_well_are_no_exfiltration() -> None:
     assert named(event("out bytes", 30e6, 2e6), event("in bytes", 3e6, 200e3)).nature == "volumetric surge"
 
@@ -90,6 +107,13 @@ def test_what_one_machine_loses_and_its_peers_gain_is_a_shift() -> None:
 def test_a_rise_much_larger_than_the_fall_is_no_shift() -> None:
     found = group([event("in bytes", 10e3, 900e3, "web-1"), event("in bytes", 50e6, 200e3, "web-2")], fleet("web-1"))
     assert {i.nature for i in found} & {"traffic shift"} == set()
+
+
+def test_drops_that_stay_the_same_are_no_flat_top_of_the_traffic() -> None:
+    gateway = {"resource": {"type": "nat_gateway", "labels": {"region": "europe-west1", "gateway_name": "nat-1"}}}
+    drops = anomaly(1, metric="router.googleapis.com/nat/dropped_sent_packets_count", unit="packets/s", **gateway)
+    (one,) = group([drops], None, (), {drops.id: 0.0})
+    assert one.nature == "partial loss"
 
 
 def test_every_nature_has_a_case_here_or_above() -> None:

@@ -143,3 +143,20 @@ def test_a_silent_point_is_flagged_from_when_silence_was_certain() -> None:
     seen = frame([100, 0, 0, 0, 0, 100])
     said = flags(seen, {"d": given(seen, np.zeros_like(seen.values))}, policy(absence_after=3 * HOUR), subject("d"))
     assert np.flatnonzero(said.flagged[0]).tolist() == [BEFORE + 3, BEFORE + 4]
+
+
+def test_who_was_idle_is_missed_less_than_who_was_busy() -> None:
+    seen = frame([NAN] * 4)
+    idle = replace(seen, values=np.where(np.isnan(seen.values), NAN, 0.0))
+    nothing = np.zeros(idle.values.shape)
+    said = {"d": Scores(nothing, nothing, nothing)}
+    (quiet,) = judge(idle, said, policy(), subject("d"), BEFORE).anomalies
+    (busy,) = judge(seen, {"d": scores(seen, spread=1.0)}, policy(), subject("d"), BEFORE).anomalies
+    assert quiet.score == 0
+    assert 80 <= quiet.severity < busy.severity
+
+
+def test_what_arithmetic_leaves_of_nothing_is_nothing() -> None:
+    seen = frame([0.0, 50.0, 50.0, 50.0])
+    (one,) = judge(seen, {"d": scores(seen, expected=-2e-11, spread=1.0)}, policy(), subject("d"), BEFORE).anomalies
+    assert one.expected == 0

@@ -1,0 +1,13 @@
+"""What was injected into made-up traffic is found, and named for what it is, by the defaults of the whole job."""
+
+from benchmarks.made import made
+from benchmarks.natures import confusion, summed, table
+
+
+def test_most_of_what_was_injected_is_found_and_most_of_that_is_named_right() -> None:
+    with made(12, 6, seed=3) as here:
+        counts = confusion(here)
+    every, found, right = summed(counts)
+    assert every >= 20
+    assert found >= 0.65 * every, table(counts)
+    assert right >= 0.85 * found, table(counts)
