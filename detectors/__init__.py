@@ -10,6 +10,20 @@ from detectors.frame import Frame, Labels
 from detectors.peers import Peers
 from detectors.scores import CAP, Scores
 from detectors.seasonal import Seasonal
+from detectors.stl import Stl
 from detectors.zscore import ZScore
 
-__all__ = ["CAP", "Adaptive", "Banded", "Detector", "Ewma", "Frame", "Labels", "Peers", "Scores", "Seasonal", "ZScore"]
+__all__ = [
+    "CAP",
+    "Adaptive",
+    "Banded",
+    "Detector",
+    "Ewma",
+    "Frame",
+    "Labels",
+    "Peers",
+    "Scores",
+    "Seasonal",
+    "Stl",
+    "ZScore",
+]

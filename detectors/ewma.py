@@ -169,7 +169,7 @@ class Weighted:
         self._put(row, _after(back, self.values[row : row + 1, here], self.learned[row : row + 1, here], self.ages))
         self.begin[row] = column + 1
 
-    def leave(self, taken: Bools) -> None:
+    def leave(self, _: Bools, __: Floats) -> None:
         """Learn the stretch."""
         taken = self.tried
         self.learned[:, self.stretch] |= taken

@@ -37,7 +37,7 @@ class Baseline(Protocol):
         """The columns, in order and in parts `[first, stop)`."""
 
     def enter(self, first: int, stop: int) -> None:
-        """Begin a stretch; all before it is learned."""
+        """Begin a stretch, whose values it may still change; all before it is learned."""
 
     def band(self, rows: Rows | slice, taken: Bools) -> tuple[Floats, Floats]:
         """What is expected of each column and its spread, where so much of the stretch before it is learned.
@@ -51,8 +51,8 @@ class Baseline(Protocol):
     def recall(self, row: int, column: int) -> None:
         """Exchange the active level for the one laid aside, which learns the point of `column`."""
 
-    def leave(self, taken: Bools) -> None:
-        """End the stretch, of which so much was learned at last."""
+    def leave(self, taken: Bools, expected: Floats) -> None:
+        """End the stretch, of which so much was learned at last, and this was expected."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class Guard:
         past = _Past(len(values))
         for first, stop in baseline.stretches():
             part = slice(first, stop)
+            baseline.enter(first, stop)
             stretch = _Stretch(self, baseline, past, values[:, part], ready[:, part], first)
             stretch.walk(expected[:, part], spread[:, part])
         return expected, spread
@@ -117,7 +118,6 @@ class _Stretch:
 
     def walk(self, expected: Floats, spread: Floats) -> None:
         """Write what was expected of the stretch, and let the baseline learn it."""
-        self.baseline.enter(self.first, self.first + self.x.shape[1])
         self._settle(ALL, np.zeros(len(self.x), dtype=np.intp), expected, spread)
         rows = np.flatnonzero(self.far.any(axis=1) | (self.past.away > 0))
         begin = np.zeros(len(rows), dtype=np.intp)
@@ -125,8 +125,8 @@ class _Stretch:
             rows, begin = self._change(rows, begin, expected, spread)
             if len(rows):
                 self._settle(rows, begin, expected, spread)
-        self.baseline.leave(self.taken)
         spread[np.isnan(expected)] = np.nan
+        self.baseline.leave(self.taken, expected)
 
     def _settle(self, rows: Rows | slice, begin: Rows, expected: Floats, spread: Floats) -> None:
         """Find which points of `rows` from `begin` on are far from what the ordinary ones before them teach."""

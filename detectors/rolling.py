@@ -136,7 +136,7 @@ class Moments:
         self.window.recall(row, column)
         self._changed(row)
 
-    def leave(self, _: Bools) -> None:
+    def leave(self, _: Bools, __: Floats) -> None:
         """What was put last was learned."""
 
     def _afresh(self, rows: Rows, points: Floats, count: Floats) -> tuple[Floats, Floats]:
@@ -212,7 +212,7 @@ class Medians:
         self.window.recall(row, column)
         self._recount(column, np.array([row]))
 
-    def leave(self, _: Bools) -> None:
+    def leave(self, _: Bools, __: Floats) -> None:
         """What was put last was learned."""
 
     def _recount(self, column: int, rows: Rows | slice) -> None:

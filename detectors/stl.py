@@ -1,210 +1,166 @@
-"""STL, the seasonal-trend decomposition by loess, of many series at once.
+"""Seasonal-trend decomposition by loess, of the days before each day."""
 
-Without robustness and gaps, STL is a linear map of the series. With loess at every jump-th column and lines between,
-all that its inner iterations hand on are the trend and the low-pass at those few places; so the iterations are one
-matrix from the points to these, worked out once for a length and a period.
-
-Cleveland et al., "STL: A Seasonal-Trend Decomposition Procedure Based on Loess", J. Official Statistics 6(1), 1990.
-"""
-
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from datetime import timedelta
 
 import numpy as np
 
-from detectors.blocks import Floats
-from detectors.loess import Lines, Loess, along, cycles
+from detectors.blocks import Floats, by_tiles, enough
+from detectors.decomposition import Spans, linear
+from detectors.frame import Frame
+from detectors.guard import Bools, Guard, Rows
+from detectors.rolling import Moments
+from detectors.running import parts
+from detectors.scores import Scores
 
-_BLOCK = 256
-"""So many series are multiplied at once, and always so many: a matrix product of another shape rounds otherwise."""
+_DAY = timedelta(days=1)
+_INNER = 5
+_CYCLES = 15
+"""The season is smoothed over so many days."""
 
-_TILE = 16
-"""So many series stay in the cache through the steps that follow."""
-
-_JUMP = 10
-"""Loess at every so many'th part of its span, if nothing else is asked."""
-
-
-@dataclass(frozen=True, eq=False)
-class Decomposition:
-    """The parts of each series, which add up to its values; `weights` tells how far each point was believed."""
-
-    seasonal: Floats
-    trend: Floats
-    rest: Floats
-    weights: Floats
+_YOUNG = (3, 5, 9)
+"""While the window is not full, the season is taken anew when it holds so many days."""
 
 
 @dataclass(frozen=True)
-class Spans:
-    """How STL smooths: the period, and spans and jumps in columns; spans are odd.
+class Stl:
+    """Scores a point against the level of the last day plus the season that STL finds in the days before.
 
-    `seasonal` counts cycles. Where `trend` is None, it is the smallest odd number of at least
-    1.5 * period / (1 - 1.5 / seasonal); `low_pass` the smallest odd one above the period; a jump the tenth of its span.
+        season = the last day of the seasonal part of STL over `window`, which ends at midnight (UTC), less its mean
+        level = mean(x) over the last day
+        score = (x - level - season) / std(x - season, ddof=1), the deviation over the last day
+
+    STL gets the values less the level that was expected of them, so that a shift of the level is none of the season.
+    The spread is that of forecasts which were really made: each day's season comes from the days before it alone. It
+    knows no week: where weekends differ, `seasonal` is the detector to take.
+
+    `window`: whole days. Longer averages more days, and follows a new habit later. Before there are so many, the season
+    is that of the first 3, 5 and 9 days; the first scores come with the sixth.
+    `warm_up`: this much of the window must have points.
+    `guard`: a point farther off than this many deviations teaches neither the level nor the season, which is given its
+    own forecast there. `adopt`: a shift that lasts this long is the new level; the one before it stays normal too for
+    another day.
+
+    `history` is the window, three days and `adopt`: more past changes no score of quiet data by 0.01 deviations.
+
+    >>> import numpy as np
+    >>> from datetime import UTC, datetime, timedelta
+    >>> time = np.arange(18 * 24)
+    >>> values = np.where(time % 24 < 9, 20.0, 100.0) + time % 5 - 2
+    >>> values[-12] = 20.0  # noon as if it were night
+    >>> frame = Frame(values[None], datetime(2026, 10, 1, tzinfo=UTC), timedelta(hours=1), ({},))
+    >>> Stl()(frame).score.round()[0, -13:-10]
+    array([  2., -46.,  -1.])
 
     Raises:
-        ValueError: a span is even or below 3, it does not exceed the period where it must, or a jump is below 1.
+        ValueError: the frame's step does not divide a day, or leaves it fewer than two columns.
+
+    Cleveland et al., "STL: A Seasonal-Trend Decomposition Procedure Based on Loess", J. Official Statistics 6(1), 1990.
     """
 
-    period: int
-    seasonal: int = 7
-    trend: int | None = None
-    low_pass: int | None = None
-    trend_jump: int | None = None
-    low_pass_jump: int | None = None
+    window: timedelta = timedelta(days=14)
+    warm_up: timedelta = timedelta(days=2)
+    guard: float = 5.0
+    adopt: timedelta = timedelta(hours=6)
 
     def __post_init__(self) -> None:
-        if self.period < 2:
-            raise ValueError(f"period {self.period} is not at least 2 columns")
-        for name, span, least in (("seasonal", self.seasonal, 3), *self._long()):
-            if span % 2 == 0 or span < least:
-                raise ValueError(f"{name} {span} is not an odd number of at least {least}")
-        if min(self.jumps) < 1:
-            raise ValueError(f"a jump of {min(self.jumps)} is not at least 1 column")
-
-    def _long(self) -> tuple[tuple[str, int, int], ...]:
-        trend, low = self.spans
-        return ("trend", trend, self.period + 1), ("low_pass", low, self.period + 1)
+        if min(self.warm_up, self.adopt) <= timedelta(0):
+            raise ValueError(f"{self} has a duration that is not positive")
+        if self.window % _DAY or self.window < 2 * _DAY:
+            raise ValueError(f"window {self.window} is not whole days, at least two")
+        if self.warm_up > self.window:
+            raise ValueError(f"warm_up {self.warm_up} is longer than the window {self.window}, which never holds it")
+        if not self.guard > 0:
+            raise ValueError(f"guard {self.guard} is not a positive number of deviations")
 
     @property
-    def spans(self) -> tuple[int, int]:
-        """The spans of the trend and of the low-pass."""
-        trend = int(np.ceil(1.5 * self.period / (1 - 1.5 / self.seasonal))) if self.trend is None else self.trend
-        low = self.period + 1 if self.low_pass is None else self.low_pass
-        return trend + (self.trend is None and trend % 2 == 0), low + (self.low_pass is None and low % 2 == 0)
+    def history(self) -> timedelta:
+        """How much past before a point its score needs."""
+        return self.window + 3 * _DAY + self.adopt
 
-    @property
-    def jumps(self) -> tuple[int, int]:
-        """The jumps of the trend and of the low-pass."""
-        trend, low = (-(-span // _JUMP) for span in self.spans)
-        return self.trend_jump or trend, self.low_pass_jump or low
+    def __call__(self, frame: Frame) -> Scores:
+        """Score every point of the frame."""
+        day = _DAY // frame.step
+        if _DAY % frame.step or day < 2:
+            raise ValueError(f"step {frame.step} leaves no daily season: take one that divides a day, as 5m, 15m or 1h")
+        guard = Guard(self.guard, frame.periods(self.adopt), day)
 
+        def kernel(values: Floats) -> tuple[Floats, Floats]:
+            past = _Seasoned(values, day, self.window // _DAY, frame.origin % day)
+            level, spread = guard.run(past.error, enough(values, day, max(2, day // 2), axis=1), past)
+            unknown = ~enough(values, frame.periods(self.window), frame.periods(self.warm_up), axis=1)
+            unknown[:, : past.known] = True
+            level[unknown] = spread[unknown] = np.nan
+            level += past.drawn
+            return level, spread
 
-def stl(values: Floats, spans: Spans, inner: int = 5) -> Decomposition:
-    """Decompose each row of `values` (series, time), which has no gaps, without robustness.
-
-    What statsmodels' `STL(row, period, ...).fit(inner_iter=inner)` gives with the same spans and jumps.
-
-    Raises:
-        ValueError: a row is shorter than two periods, or a point is missing.
-    """
-    if values.shape[1] < 2 * spans.period:
-        raise ValueError(f"{values.shape[1]} columns are not two periods of {spans.period}")
-    if not np.isfinite(values).all():
-        raise ValueError("a point is missing or infinite")
-    plan = linear(values.shape[1], spans, inner)
-    seasonal, trend, rest = (np.empty(values.shape) for _ in range(3))
-    for first in range(0, len(values), _BLOCK):
-        rows = slice(first, first + _BLOCK)
-        plan.split(values[rows], seasonal[rows], trend[rows], rest[rows])
-    return Decomposition(seasonal, trend, rest, np.broadcast_to(np.float64(1.0), values.shape))
+        return by_tiles(frame, day, kernel)
 
 
-def _filled(rows: Floats) -> Floats:
-    """The rows, and as many of zeros as a block has more."""
-    if len(rows) == _BLOCK:
-        return rows
-    block = np.zeros((_BLOCK, rows.shape[1]))
-    block[: len(rows)] = rows
-    return block
+class _Seasoned:
+    """The season of the days before, day by day, and the moments of the errors that it leaves."""
 
+    def __init__(self, values: Floats, day: int, days: int, lead: int) -> None:
+        self.values, self.day, self.days, self.lead = values, day, days, lead
+        self.error, self.drawn = values.copy(), np.zeros(values.shape)
+        self.taught = np.zeros(values.shape)
+        self.season = np.zeros((len(values), day))
+        self.level = Moments(self.error, day, max(2, day // 8))
+        self.known = values.shape[1]
+        self.stretch = slice(0, 0)
+        self.shift = self.drawn[:, :0]
 
-class Subseries:
-    """The smoothing of each phase of the period along its cycles, with a cycle before and one after.
+    def stretches(self) -> Iterator[tuple[int, int]]:
+        """The days."""
+        return parts(self.values.shape[1], self.day, -self.lead % self.day)
 
-    The first `more` phases have a cycle more than the others where the length is no whole number of periods.
-    """
+    def enter(self, first: int, stop: int) -> None:
+        """Begin a day with its season."""
+        self.stretch = slice(first, stop)
+        self._refresh(first)
+        season = self.season[:, (self.lead + np.arange(first, stop)) % self.day]
+        self.drawn[:, first:stop] = season
+        self.shift = self._shift(first, stop)
+        np.subtract(self.values[:, first:stop], season, out=self.error[:, first:stop])
+        self.level.enter(first, stop)
 
-    def __init__(self, columns: int, period: int, span: int) -> None:
-        self.columns, self.period = columns, period
-        self.count, self.more = divmod(columns, period)
-        self.short = cycles(self.count, span).matrix
-        self.long = cycles(self.count + 1, span).matrix if self.more else self.short
+    def band(self, rows: Rows | slice, taken: Bools) -> tuple[Floats, Floats]:
+        """What is expected of the errors."""
+        centre, spread = self.level.band(rows, taken)
+        centre += self.shift[rows]
+        return centre, spread
 
-    def smooth(self, values: Floats, ends: bool = True) -> Floats:
-        """The smoothed phases of values (series, column), put together again.
+    def adopt(self, row: int, first: int, column: int) -> None:
+        """Begin a new level."""
+        self.level.adopt(row, first, column)
 
-        With the `ends`, a period longer at each: (series, columns + 2 periods).
-        """
-        rows, cycles = (slice(None), self.count + 3) if ends else (slice(1, -1), self.count + 1)
-        columns = self.columns + 2 * self.period * ends
-        if not self.more:
-            cut = values.reshape(len(values), self.count, self.period)
-            whole: Floats = np.matmul(self.short[rows], cut)
-            return whole.reshape(len(values), columns)
-        cut = np.zeros((len(values), self.count + 1, self.period))
-        cut.reshape(len(values), -1)[:, : self.columns] = values
-        out = np.empty((len(values), cycles, self.period))
-        out[:, :, : self.more] = self.long[rows] @ cut[:, :, : self.more]
-        out[:, :-1, self.more :] = self.short[rows] @ cut[:, :-1, self.more :]
-        return out.reshape(len(values), -1)[:, :columns]
+    def recall(self, row: int, column: int) -> None:
+        """Exchange the level for the one laid aside."""
+        self.level.recall(row, column)
 
-    def after(self, rows: Floats) -> Floats:
-        """The rows of a matrix that is applied to what `smooth` gives, as a matrix that is applied to the values."""
-        padded = np.zeros((len(rows), self.count + 3, self.period))
-        padded.reshape(len(rows), -1)[:, : rows.shape[1]] = rows
-        out = np.zeros((len(rows), self.count + 1, self.period))
-        out[:, :, : self.more] = self.long.T @ padded[:, :, : self.more] if self.more else 0.0
-        out[:, :-1, self.more :] = self.short.T @ padded[:, :-1, self.more :]
-        return out.reshape(len(rows), -1)[:, : self.columns]
+    def leave(self, taken: Bools, expected: Floats) -> None:
+        """Teach the day: the season it was expected to have, and what was taken beyond that."""
+        off = self.error[:, self.stretch] - expected
+        off[~taken | np.isnan(off)] = 0.0
+        np.add(off, self.drawn[:, self.stretch], out=self.taught[:, self.stretch])
 
+    def _shift(self, first: int, stop: int) -> Floats:
+        """The mean of the seasons over the day before each column: where it is not 0, the errors' mean is no level."""
+        shift = np.zeros((len(self.drawn), stop - first))
+        if first >= self.day:
+            change = self.drawn[:, first:stop] - self.drawn[:, first - self.day : stop - self.day]
+            np.cumsum(change[:, :-1], axis=1, out=shift[:, 1:])
+            shift /= self.day
+        return shift
 
-def low_pass(columns: int, period: int, loess: Loess) -> Floats:
-    """Loess of the moving averages over a period, a period and three columns; of columns + 2 periods, as a matrix."""
-    mean = np.ones(period) / period
-    average = np.convolve(np.convolve(mean, mean), np.ones(3) / 3)
-    answer = np.zeros((len(loess.places), columns + 2 * period))
-    for row, line in zip(answer, loess.matrix, strict=True):
-        used = np.flatnonzero(line)
-        first, stop = used[0], used[-1] + 1
-        row[first : stop + 2 * period] = np.convolve(line[first:stop], average)
-    return answer
-
-
-@dataclass(frozen=True, eq=False)
-class Linear:
-    """All inner iterations of STL as one matrix, from the points to the trend and the low-pass at their places."""
-
-    subseries: Subseries
-    trend: Lines
-    low: Lines
-    matrix: Floats
-    places: int
-
-    def split(self, values: Floats, seasonal: Floats, trend: Floats, rest: Floats) -> None:
-        """Write the parts of values (series, column), which are no more than a block."""
-        at = _filled(values) @ self.matrix
-        work = np.empty((_TILE, values.shape[1]))
-        for first in range(0, len(values), _TILE):
-            some = slice(first, min(first + _TILE, len(values)))
-            before, last, low = np.split(at[some], [self.places, 2 * self.places], axis=1)
-            part = work[: some.stop - first]
-            np.subtract(values[some], self.trend.draw(before, part), out=part)
-            season = self.subseries.smooth(part, ends=False)
-            season -= self.low.draw(low, part)
-            seasonal[some] = season
-            self.trend.draw(last, trend[some])
-            np.subtract(values[some], season, out=rest[some])
-            rest[some] -= trend[some]
-
-
-@lru_cache(maxsize=8)
-def linear(columns: int, spans: Spans, inner: int) -> Linear:
-    """The plan for series of so many columns."""
-    period = spans.period
-    subseries = Subseries(columns, period, spans.seasonal)
-    trend, low = (along(columns, span, jump) for span, jump in zip(spans.spans, spans.jumps, strict=True))
-    trend_lines, low_lines = (Lines(columns, jump) for jump in spans.jumps)
-    smooth = trend.matrix
-    low_of = subseries.after(low_pass(columns, period, low))  # low-pass of the smoothed phases
-    wide = np.zeros((len(smooth), columns + 2 * period))
-    wide[:, period : period + columns] = smooth
-    season_of = subseries.after(wide) - smooth @ low_lines.matrix(len(low.places)) @ low_of  # trend of the season
-    drawn = trend_lines.matrix(len(trend.places))
-    first, again = smooth - season_of, season_of @ drawn
-    before, last = np.zeros_like(first), first
-    for _ in range(inner - 1):
-        before, last = last, first + again @ last
-    at_low = low_of - low_of @ drawn @ before
-    matrix = np.ascontiguousarray(np.vstack([before, last, at_low]).T)
-    return Linear(subseries, trend_lines, low_lines, matrix, len(trend.places))
+    def _refresh(self, first: int) -> None:
+        """Take the season anew from the days before column `first`, the very first left out: it had no level."""
+        days = first // self.day - 1
+        if days < self.days and days not in _YOUNG:
+            return
+        columns = min(days, self.days) * self.day
+        last = linear(columns, Spans(self.day, _CYCLES), _INNER).last(self.taught[:, first - columns : first])
+        last -= last.mean(axis=1, keepdims=True)
+        self.season[:, (self.lead + np.arange(first - self.day, first)) % self.day] = last
+        self.known = min(self.known, first + self.day)

@@ -23,9 +23,9 @@ def noise(
     return np.random.default_rng(seed).normal(level, deviation, (rows, round(days * DAY)))
 
 
-def office(days: float, seed: int = 0) -> NDArray[np.float64]:
+def office(days: float, seed: int = 0, weekend: float = 0.3) -> NDArray[np.float64]:
     """Traffic with busy days, quiet nights, and weekends at a third; one series, beginning on a Monday."""
     time = np.arange(round(days * DAY))
     busy = np.clip(np.sin(2 * np.pi * (time / DAY - 0.25)), 0, None)
-    week = np.where(time // DAY % 7 >= 5, 0.3, 1.0)
+    week = np.where(time // DAY % 7 >= 5, weekend, 1.0)
     return np.atleast_2d(100 + 200 * busy * week + np.random.default_rng(seed).normal(0, 4, len(time)))

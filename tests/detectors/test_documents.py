@@ -8,11 +8,12 @@ import detectors.ewma
 import detectors.names
 import detectors.peers
 import detectors.seasonal
+import detectors.stl
 import detectors.zscore
 
 
 @pytest.mark.parametrize(
-    "module", [detectors.ewma, detectors.names, detectors.peers, detectors.seasonal, detectors.zscore]
+    "module", [detectors.ewma, detectors.names, detectors.peers, detectors.seasonal, detectors.stl, detectors.zscore]
 )
 def test_the_examples_are_true(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]  # pytest hands the module over as an object

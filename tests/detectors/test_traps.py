@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from detectors import CAP, Detector, Ewma, Seasonal, ZScore
+from detectors import CAP, Detector, Ewma, Seasonal, Stl, ZScore
 from tests.detectors.series import DAY, MONDAY, STEP, frame, noise, office
 
 HOUR = 12
-DETECTORS = [ZScore(), ZScore(robust=True), Ewma(), Seasonal()]
-each = pytest.mark.parametrize("detector", DETECTORS, ids=["zscore", "robust", "ewma", "seasonal"])
+DETECTORS = [ZScore(), ZScore(robust=True), Ewma(), Seasonal(), Stl()]
+each = pytest.mark.parametrize("detector", DETECTORS, ids=["zscore", "robust", "ewma", "seasonal", "stl"])
 
-ADOPT_LATEST = {ZScore: 8 * HOUR, Ewma: 8 * HOUR, Seasonal: 28 * HOUR}
+ADOPT_LATEST = {ZScore: 8 * HOUR, Ewma: 8 * HOUR, Seasonal: 28 * HOUR, Stl: 8 * HOUR}
 
 
 def days(detector: Detector) -> int:
@@ -103,7 +103,7 @@ def test_a_series_that_starts_late_is_unknown_until_it_has_enough_points(detecto
 
 @each
 def test_the_verdict_does_not_depend_on_the_window_asked(detector: Detector) -> None:
-    values = office(days(detector) + 7.4)
+    values = office(days(detector) + 7.4, weekend=1.0 if isinstance(detector, Stl) else 0.3)  # which knows no week
     asked = round(6.4 * DAY)
     whole = detector(frame(values)).score[0, -DAY:]
     short = detector(frame(values[:, asked:], MONDAY + asked * STEP)).score[0, -DAY:]
@@ -230,7 +230,7 @@ def test_steps_that_do_not_divide_an_hour_have_a_season_too(minutes: int) -> Non
     assert np.abs(score[-timedelta(days=3) // step :]).max() < 6
 
 
-@pytest.mark.parametrize("made", [ZScore, Ewma, Seasonal])
+@pytest.mark.parametrize("made", [ZScore, Ewma, Seasonal, Stl])
 def test_settings_that_make_no_sense_are_refused(made: type[Ewma]) -> None:
     with pytest.raises(ValueError, match="not positive"):
         made(adopt=timedelta(0))

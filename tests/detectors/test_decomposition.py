@@ -1,11 +1,13 @@
 """The decomposition against statsmodels', on awkward lengths and values."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from statsmodels.tsa.seasonal import STL
 
-from detectors.stl import Spans, stl
+from detectors.decomposition import Spans, linear, stl
 
 Floats = NDArray[np.float64]
 
@@ -14,15 +16,15 @@ def traffic(rows: int, columns: int, period: int, seed: int = 0) -> Floats:
     rng = np.random.default_rng(seed)
     time = np.arange(columns)
     wave = 20 * np.sin(2 * np.pi * time / period + rng.random((rows, 1)) * 6)
-    return 100 + wave + 0.05 * time + rng.normal(0, 5, (rows, columns))
+    values: Floats = 100 + wave + 0.05 * time + rng.normal(0, 5, (rows, columns))
+    return values
 
 
-def oracle(row: Floats, spans: Spans, inner: int) -> STL:
+def oracle(row: Floats, spans: Spans, inner: int) -> Any:
     trend, low = spans.spans
     jumps = {"trend_jump": spans.jumps[0], "low_pass_jump": spans.jumps[1]}
     made = STL(row, period=spans.period, seasonal=spans.seasonal, trend=trend, low_pass=low, **jumps)
-    fitted: STL = made.fit(inner_iter=inner, outer_iter=0)
-    return fitted
+    return made.fit(inner_iter=inner, outer_iter=0)
 
 
 CASES = {
@@ -70,6 +72,17 @@ def test_rows_do_not_depend_on_their_neighbours_or_on_how_they_lie() -> None:
     spread = np.repeat(values, 2, axis=1)[:, ::2]
     np.testing.assert_array_equal(stl(spread, Spans(12)).trend, whole.trend)
     np.testing.assert_array_equal(stl(np.asfortranarray(values), Spans(12)).trend, whole.trend)
+
+
+@pytest.mark.parametrize("columns", [24, 96])
+def test_the_last_period_alone_is_that_of_the_whole(columns: int) -> None:
+    values = traffic(130, columns, 12)
+    for spans in (Spans(12), Spans(12, 15), Spans(12, trend_jump=1, low_pass_jump=1)):
+        whole = stl(values, spans).seasonal[:, -12:]
+        np.testing.assert_allclose(linear(columns, spans, 5).last(values), whole, rtol=0, atol=1e-11)
+        np.testing.assert_array_equal(
+            linear(columns, spans, 5).last(values[129:]), linear(columns, spans, 5).last(values)[129:]
+        )
 
 
 def test_what_comes_in_is_not_changed_and_no_rows_give_none() -> None:

@@ -1,0 +1,241 @@
+"""STL, the seasonal-trend decomposition by loess, of many series at once.
+
+Without robustness and gaps, STL is a linear map of the series. With loess at every jump-th column and lines between,
+all that its inner iterations hand on are the trend and the low-pass at those few places; so the iterations are one
+matrix from the points to these, worked out once for a length and a period.
+
+Cleveland et al., "STL: A Seasonal-Trend Decomposition Procedure Based on Loess", J. Official Statistics 6(1), 1990.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from detectors.blocks import Floats
+from detectors.loess import Lines, Loess, along, cycles
+
+_BLOCK = 256
+"""So many series are multiplied at once, and always so many: a matrix product of another shape rounds otherwise."""
+
+_FEW = 128
+"""The same where only the last period is wanted."""
+
+_TILE = 16
+"""So many series stay in the cache through the steps that follow."""
+
+_JUMP = 10
+"""Loess at every so many'th part of its span, if nothing else is asked."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decomposition:
+    """The parts of each series, which add up to its values; `weights` tells how far each point was believed."""
+
+    seasonal: Floats
+    trend: Floats
+    rest: Floats
+    weights: Floats
+
+
+@dataclass(frozen=True)
+class Spans:
+    """How STL smooths: the period, and spans and jumps in columns; spans are odd.
+
+    `seasonal` counts cycles. Where `trend` is None, it is the smallest odd number of at least
+    1.5 * period / (1 - 1.5 / seasonal); `low_pass` the smallest odd one above the period; a jump the tenth of its span.
+
+    Raises:
+        ValueError: a span is even or below 3, it does not exceed the period where it must, or a jump is below 1.
+    """
+
+    period: int
+    seasonal: int = 7
+    trend: int | None = None
+    low_pass: int | None = None
+    trend_jump: int | None = None
+    low_pass_jump: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.period < 2:
+            raise ValueError(f"period {self.period} is not at least 2 columns")
+        for name, span, least in (("seasonal", self.seasonal, 3), *self._long()):
+            if span % 2 == 0 or span < least:
+                raise ValueError(f"{name} {span} is not an odd number of at least {least}")
+        if min(self.jumps) < 1:
+            raise ValueError(f"a jump of {min(self.jumps)} is not at least 1 column")
+
+    def _long(self) -> tuple[tuple[str, int, int], ...]:
+        trend, low = self.spans
+        return ("trend", trend, self.period + 1), ("low_pass", low, self.period + 1)
+
+    @property
+    def spans(self) -> tuple[int, int]:
+        """The spans of the trend and of the low-pass."""
+        trend = int(np.ceil(1.5 * self.period / (1 - 1.5 / self.seasonal))) if self.trend is None else self.trend
+        low = self.period + 1 if self.low_pass is None else self.low_pass
+        return trend + (self.trend is None and trend % 2 == 0), low + (self.low_pass is None and low % 2 == 0)
+
+    @property
+    def jumps(self) -> tuple[int, int]:
+        """The jumps of the trend and of the low-pass."""
+        trend, low = (-(-span // _JUMP) for span in self.spans)
+        return self.trend_jump or trend, self.low_pass_jump or low
+
+
+def stl(values: Floats, spans: Spans, inner: int = 5) -> Decomposition:
+    """Decompose each row of `values` (series, time), which has no gaps, without robustness.
+
+    What statsmodels' `STL(row, period, ...).fit(inner_iter=inner)` gives with the same spans and jumps.
+
+    Raises:
+        ValueError: a row is shorter than two periods, or a point is missing.
+    """
+    if values.shape[1] < 2 * spans.period:
+        raise ValueError(f"{values.shape[1]} columns are not two periods of {spans.period}")
+    if not np.isfinite(values).all():
+        raise ValueError("a point is missing or infinite")
+    plan = linear(values.shape[1], spans, inner)
+    seasonal, trend, rest = (np.empty(values.shape) for _ in range(3))
+    for first in range(0, len(values), _BLOCK):
+        rows = slice(first, first + _BLOCK)
+        plan.split(values[rows], seasonal[rows], trend[rows], rest[rows])
+    return Decomposition(seasonal, trend, rest, np.broadcast_to(np.float64(1.0), values.shape))
+
+
+def _filled(rows: Floats, size: int = _BLOCK) -> Floats:
+    """The rows, and as many of zeros as a block has more."""
+    if len(rows) == size:
+        return rows
+    block = np.zeros((size, rows.shape[1]))
+    block[: len(rows)] = rows
+    return block
+
+
+class Subseries:
+    """The smoothing of each phase of the period along its cycles, with a cycle before and one after.
+
+    The first `more` phases have a cycle more than the others where the length is no whole number of periods.
+    """
+
+    def __init__(self, columns: int, period: int, span: int) -> None:
+        self.columns, self.period = columns, period
+        self.count, self.more = divmod(columns, period)
+        self.short = cycles(self.count, span).matrix
+        self.long = cycles(self.count + 1, span).matrix if self.more else self.short
+
+    def smooth(self, values: Floats, ends: bool = True) -> Floats:
+        """The smoothed phases of values (series, column), put together again.
+
+        With the `ends`, a period longer at each: (series, columns + 2 periods).
+        """
+        rows, cycles = (slice(None), self.count + 3) if ends else (slice(1, -1), self.count + 1)
+        columns = self.columns + 2 * self.period * ends
+        if not self.more:
+            cut = values.reshape(len(values), self.count, self.period)
+            whole: Floats = np.matmul(self.short[rows], cut)
+            return whole.reshape(len(values), columns)
+        cut = np.zeros((len(values), self.count + 1, self.period))
+        cut.reshape(len(values), -1)[:, : self.columns] = values
+        out = np.empty((len(values), cycles, self.period))
+        out[:, :, : self.more] = self.long[rows] @ cut[:, :, : self.more]
+        out[:, :-1, self.more :] = self.short[rows] @ cut[:, :-1, self.more :]
+        return out.reshape(len(values), -1)[:, :columns]
+
+    def after(self, rows: Floats) -> Floats:
+        """The rows of a matrix that is applied to what `smooth` gives, as a matrix that is applied to the values."""
+        padded = np.zeros((len(rows), self.count + 3, self.period))
+        padded.reshape(len(rows), -1)[:, : rows.shape[1]] = rows
+        out = np.zeros((len(rows), self.count + 1, self.period))
+        out[:, :, : self.more] = self.long.T @ padded[:, :, : self.more] if self.more else 0.0
+        out[:, :-1, self.more :] = self.short.T @ padded[:, :-1, self.more :]
+        return out.reshape(len(rows), -1)[:, : self.columns]
+
+
+def low_pass(columns: int, period: int, loess: Loess) -> Floats:
+    """Loess of the moving averages over a period, a period and three columns; of columns + 2 periods, as a matrix."""
+    mean = np.ones(period) / period
+    average = np.convolve(np.convolve(mean, mean), np.ones(3) / 3)
+    answer = np.zeros((len(loess.places), columns + 2 * period))
+    for row, line in zip(answer, loess.matrix, strict=True):
+        used = np.flatnonzero(line)
+        first, stop = used[0], used[-1] + 1
+        row[first : stop + 2 * period] = np.convolve(line[first:stop], average)
+    return answer
+
+
+@dataclass(frozen=True, eq=False)
+class Ending:
+    """What the last period needs of the matrix, and what it is of that beside the smoothed values themselves."""
+
+    matrix: Floats
+    lines: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """All inner iterations of STL as one matrix, from the points to the trend and the low-pass at their places."""
+
+    subseries: Subseries
+    trend: Lines
+    low: Lines
+    matrix: Floats
+    places: int
+    ending: "Ending"
+
+    def split(self, values: Floats, seasonal: Floats, trend: Floats, rest: Floats) -> None:
+        """Write the parts of values (series, column), which are no more than a block."""
+        at = _filled(values) @ self.matrix
+        work = np.empty((_TILE, values.shape[1]))
+        for first in range(0, len(values), _TILE):
+            some = slice(first, min(first + _TILE, len(values)))
+            before, last, low = np.split(at[some], [self.places, 2 * self.places], axis=1)
+            part = work[: some.stop - first]
+            np.subtract(values[some], self.trend.draw(before, part), out=part)
+            season = self.subseries.smooth(part, ends=False)
+            season -= self.low.draw(low, part)
+            seasonal[some] = season
+            self.trend.draw(last, trend[some])
+            np.subtract(values[some], season, out=rest[some])
+            rest[some] -= trend[some]
+
+    def last(self, values: Floats) -> Floats:
+        """The last period of the seasonal part of values (series, column) that are whole periods."""
+        period = self.subseries.period
+        answer = np.empty((len(values), period))
+        for first in range(0, len(values), _FEW):
+            block = _filled(values[first : first + _FEW], _FEW)
+            at = block @ self.ending.matrix
+            season = at @ self.ending.lines
+            for cycle, weight in enumerate(self.subseries.short[-2]):
+                season += weight * block[:, cycle * period : (cycle + 1) * period]
+            answer[first : first + _FEW] = season[: len(answer) - first]
+        return answer
+
+
+@lru_cache(maxsize=8)
+def linear(columns: int, spans: Spans, inner: int) -> Linear:
+    """The plan for series of so many columns."""
+    period = spans.period
+    subseries = Subseries(columns, period, spans.seasonal)
+    trend, low = (along(columns, span, jump) for span, jump in zip(spans.spans, spans.jumps, strict=True))
+    trend_lines, low_lines = (Lines(columns, jump) for jump in spans.jumps)
+    smooth = trend.matrix
+    low_of = subseries.after(low_pass(columns, period, low))  # low-pass of the smoothed phases
+    wide = np.zeros((len(smooth), columns + 2 * period))
+    wide[:, period : period + columns] = smooth
+    season_of = subseries.after(wide) - smooth @ low_lines.matrix(len(low.places)) @ low_of  # trend of the season
+    drawn = trend_lines.matrix(len(trend.places))
+    first, again = smooth - season_of, season_of @ drawn
+    before, last = np.zeros_like(first), first
+    for _ in range(inner - 1):
+        before, last = last, first + again @ last
+    at_low = low_of - low_of @ drawn @ before
+    matrix = np.ascontiguousarray(np.vstack([before, last, at_low]).T)
+    low_drawn = low_lines.matrix(len(low.places))[-period:]
+    used = np.flatnonzero(low_drawn.any(axis=0))
+    ending = Ending(
+        np.ascontiguousarray(np.vstack([before, at_low[used]]).T),
+        -np.vstack([subseries.smooth(np.ascontiguousarray(drawn.T), ends=False)[:, -period:], low_drawn[:, used].T]),
+    )
+    return Linear(subseries, trend_lines, low_lines, matrix, len(trend.places), ending)
