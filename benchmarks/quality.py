@@ -1,0 +1,265 @@
+"""python -m benchmarks.quality FOLDER: how well the default detects on labelled series, beside what else one would use.
+
+FOLDER/<corpus>/<series>.csv (.csv.gz, .parquet) has a time and a value; FOLDER/labels.json says what is in them:
+
+    {"<corpus>": {"<series>": {
+        "windows":   [["2026-01-02T03:00:00Z", "2026-01-02T04:10:00Z"], ...],   first and last stamp of each event
+        "eval_from": "2026-01-01T00:00:00Z",   what is before is history, not judged; default: a tenth
+        "ignore":    [[first, last], ...],     stretches that count neither way; default: none
+        "group":     "machine-7"               series that are not independent of each other; default: each on its own
+    }}}
+
+Every method says of each point, by what came before it, whether it would have told it, with its own default cut. A
+window counts once, by any flag in it; flags outside all windows are false alarms, an hour of them at most one; up to
+an hour after a window nothing counts.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.others import OTHERS, Method
+from detectors import Frame
+from job import lineup
+from job.backtest.events import EventScore, score_events
+from job.config import Settings, load
+from job.judge import Subject, flags
+from job.rows import frame_of, spacing
+from job.sources.files.content import contents, place, stem
+from job.sources.files.table import table
+
+HOUR = 3600.0
+WEEK = 168 * HOUR
+
+Spans: TypeAlias = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One labelled series on the grid of its step; times in seconds since 1970, spans half-open."""
+
+    corpus: str
+    name: str
+    group: str
+    frame: Frame
+    stamps: NDArray[np.float64]
+    columns: NDArray[np.intp]
+    windows: Spans
+    judged: NDArray[np.bool_]
+    """Which of the rows count."""
+
+    @property
+    def step(self) -> float:
+        """Seconds between two columns."""
+        return self.frame.step.total_seconds()
+
+    @property
+    def weeks(self) -> float:
+        """How much of it is judged."""
+        return float(np.count_nonzero(self.judged)) * self.step / WEEK
+
+
+def read(folder: str, labels: Path) -> Iterator[Series]:
+    """The series of a folder that have labels."""
+    said = json.loads(labels.read_text())
+    for name, data in contents(place(folder)):
+        corpus, _, _ = name.rpartition("/")
+        told = said.get(corpus, {}).get(stem(name))
+        rows = table(data, name) if told is not None else None
+        if rows is None:
+            continue
+        (values,) = rows.values.values()
+        frame, columns = frame_of(rows.stamps, values, spacing(rows.stamps))
+        yield _series(corpus, stem(name), frame, rows.stamps / 1e6, columns, told)
+
+
+def _series(
+    corpus: str,
+    name: str,
+    frame: Frame,
+    stamps: NDArray[np.float64],
+    columns: NDArray[np.intp],
+    told: Mapping[str, Any],
+) -> Series:
+    step = frame.step.total_seconds()
+    windows = _spans(told.get("windows", ()), step)
+    since = told.get("eval_from")
+    judged = stamps >= (_seconds(since) if since else stamps.min() + np.ptp(stamps) / 10)
+    for start, end in _spans(told.get("ignore", ()), step):
+        judged &= (stamps < start) | (stamps >= end) | _within(stamps, windows)
+    windows = [span for span in windows if (_within(stamps, [span]) & judged).any()]
+    return Series(corpus, name, f"{corpus}/{told.get('group', name)}", frame, stamps, columns, windows, judged)
+
+
+def _spans(given: Sequence[Sequence[str]], step: float) -> list[tuple[float, float]]:
+    return [(_seconds(first), _seconds(last) + step) for first, last in given]
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _within(stamps: NDArray[np.float64], spans: Spans) -> NDArray[np.bool_]:
+    inside = np.zeros(len(stamps), dtype=bool)
+    for start, end in spans:
+        inside |= (stamps >= start) & (stamps < end)
+    return inside
+
+
+def methods() -> dict[str, Callable[[Series], NDArray[np.bool_]]]:
+    """Every method by its name; the first is the default."""
+    ours = {f"netanomaly, {name}": _ours(settings) for name, settings in _settings().items()}
+    return ours | {name: _other(method) for name, method in OTHERS.items()}
+
+
+def _settings() -> dict[str, Settings]:
+    textbook = {"detection": "textbook"}
+    alone = {f"`{one}` alone": load(textbook | {"detectors": one}, {}, str) for one in ("zscore", "ewma", "seasonal")}
+    return {"**the default**": load({}, {}, str), "`textbook`": load(textbook, {}, str), **alone}
+
+
+def _ours(settings: Settings) -> Callable[[Series], NDArray[np.bool_]]:
+    detectors = lineup.build(settings.detectors, settings.detector)
+    subject = Subject("", "", "", "1", {name: one.history for name, one in detectors.items()})
+
+    def told(series: Series) -> NDArray[np.bool_]:
+        scores = {name: one(series.frame) for name, one in detectors.items()}
+        return np.asarray(flags(series.frame, scores, settings.policy, subject).flagged[0])
+
+    return told
+
+
+def _other(method: Method) -> Callable[[Series], NDArray[np.bool_]]:
+    def told(series: Series) -> NDArray[np.bool_]:
+        day = max(1, round(timedelta(days=1) / series.frame.step))
+        before = int(series.columns[series.judged].min(initial=series.frame.values.shape[1]))
+        return method(series.frame.values[0], day, before)
+
+    return told
+
+
+def outcome(series: Series, flagged: NDArray[np.bool_]) -> EventScore:
+    """What came of the series' windows, by flags on its grid."""
+    rows = flagged[series.columns] & series.judged
+    return score_events(series.windows, series.stamps[rows], max(HOUR, 2 * series.step), grace=HOUR)
+
+
+def difference(
+    every: Sequence[Series], one: Sequence[EventScore], other: Sequence[EventScore], rounds: int
+) -> tuple[float, float, float]:
+    """How much larger the mean F1 of the corpora is, and the ends of its 95 % interval.
+
+    A paired bootstrap: groups of series are drawn with replacement within each corpus, for both methods alike.
+    """
+    rng, gains, drawn = np.random.default_rng(0), [], []
+    for corpus in dict.fromkeys(series.corpus for series in every):
+        counts = _by_group(every, one, corpus), _by_group(every, other, corpus)
+        picks = rng.integers(0, len(counts[0]), (rounds, len(counts[0])))
+        ours, theirs = (_f1(each[picks].sum(axis=1)) for each in counts)
+        drawn.append(ours - theirs)
+        gains.append(float(_f1(counts[0].sum(axis=0)) - _f1(counts[1].sum(axis=0))))
+    low, high = np.nanpercentile(np.mean(drawn, axis=0), [2.5, 97.5])
+    return float(np.mean(gains)), float(low), float(high)
+
+
+def _by_group(every: Sequence[Series], scores: Sequence[EventScore], corpus: str) -> NDArray[np.float64]:
+    """Windows, caught ones and false alarms of each group of a corpus."""
+    found: dict[str, NDArray[np.float64]] = {}
+    for series, score in zip(every, scores, strict=True):
+        if series.corpus == corpus:
+            counts = np.array([score.windows, score.caught, score.false_alarms], dtype=np.float64)
+            found[series.group] = found.get(series.group, 0.0) + counts
+    return np.array(list(found.values()))
+
+
+def _f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    windows, caught, false = np.moveaxis(counts, -1, 0)
+    return np.asarray(2 * caught / np.maximum(windows + caught + false, 1))
+
+
+def lines(every: Sequence[Series], scores: Mapping[str, Sequence[EventScore]], rounds: int) -> Iterator[str]:
+    """The table, as Markdown: the best of a column is bold."""
+    corpora = list(dict.fromkeys(series.corpus for series in every))
+    first = next(iter(scores))
+    cells = {name: _cells(every, found, corpora) for name, found in scores.items()}
+    best = [max if column <= len(corpora) + 1 else min for column in range(len(cells[first]))]
+    head = ["event F1 at its own cut", *corpora, "mean", "recall", "false alarms", "delay", "the default's lead"]
+    yield f"| {' | '.join(head)} |"
+    yield "|" + "---|" * len(head)
+    for name, row in cells.items():
+        shown = []
+        for column, value in enumerate(row):
+            text = f"{value:.2f}" if column <= len(corpora) + 1 else f"{value:.3g}"
+            top = best[column](other[column] for other in cells.values())
+            shown.append(f"**{text}**" if value == top else text)
+        lead = "" if name == first else _lead(difference(every, scores[first], scores[name], rounds))
+        yield f"| {name} | {' | '.join(shown)} | {lead} |"
+
+
+def _cells(every: Sequence[Series], found: Sequence[EventScore], corpora: Sequence[str]) -> list[float]:
+    """F1 in each corpus and their mean, mean recall and false alarms a series-week, median delay in minutes."""
+    sums = [sum((s for x, s in zip(every, found, strict=True) if x.corpus == c), EventScore()) for c in corpora]
+    weeks = [sum(x.weeks for x in every if x.corpus == c) for c in corpora]
+    f1 = [one.f1 or 0.0 for one in sums]
+    rate = float(np.mean([one.false_alarms / long for one, long in zip(sums, weeks, strict=True)]))
+    delays = [delay for one in sums for delay in one.delays if delay is not None]
+    return [
+        *f1,
+        float(np.mean(f1)),
+        float(np.mean([one.recall or 0.0 for one in sums])),
+        rate,
+        median(delays or [0]) / 60,
+    ]
+
+
+def _lead(gain: tuple[float, float, float]) -> str:
+    mean, low, high = gain
+    return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]" + ("" if low > 0 or high < 0 else " not told apart")
+
+
+def measure(every: Sequence[Series]) -> dict[str, list[EventScore]]:
+    """What came of every series by every method that is installed."""
+    scores: dict[str, list[EventScore]] = {}
+    for name, told in methods().items():
+        try:
+            scores[name] = [outcome(series, told(series)) for series in every]
+        except ModuleNotFoundError as error:
+            print(f"{name}: left out, {error.name} is not installed; pip install '.[quality]'", file=sys.stderr)
+    return scores
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.quality", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", help="where the labelled series are")
+    parser.add_argument("--labels", type=Path, help="the labels; default: FOLDER/labels.json")
+    parser.add_argument("--rounds", type=int, default=2000, help="rounds of the bootstrap (2000)")
+    given = parser.parse_args(words)
+    every = list(read(given.folder, given.labels or Path(given.folder) / "labels.json"))
+    if not every:
+        parser.error(f"no series in {given.folder} has labels; see --help for what is read")
+    windows, weeks = sum(len(series.windows) for series in every), sum(series.weeks for series in every)
+    print("\n".join(lines(every, measure(every), given.rounds)))
+    print(
+        f"\n{len(every)} series, {windows} events, {weeks:.0f} series-weeks; netanomaly {version('netanomaly')}, ",
+        end="",
+    )
+    print(f"numpy {np.__version__}, Python {platform.python_version()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
