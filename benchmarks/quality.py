@@ -193,18 +193,24 @@ def lines(every: Sequence[Series], scores: Mapping[str, Sequence[EventScore]], r
     corpora = list(dict.fromkeys(series.corpus for series in every))
     first = next(iter(scores))
     cells = {name: _cells(every, found, corpora) for name, found in scores.items()}
-    best = [max if column <= len(corpora) + 1 else min for column in range(len(cells[first]))]
+    best = [
+        max(value for _, value in column)
+        for column in zip(*(_texts(row, corpora) for row in cells.values()), strict=True)
+    ]
     head = ["event F1 at its own cut", *corpora, "mean", "recall", "false alarms", "delay", "the default's lead"]
     yield f"| {' | '.join(head)} |"
     yield "|" + "---|" * len(head)
     for name, row in cells.items():
-        shown = []
-        for column, value in enumerate(row):
-            text = f"{value:.2f}" if column <= len(corpora) + 1 else f"{value:.3g}"
-            top = best[column](other[column] for other in cells.values())
-            shown.append(f"**{text}**" if value == top else text)
+        shown = [f"**{text}**" if value == best[n] else text for n, (text, value) in enumerate(_texts(row, corpora))]
         lead = "" if name == first else _lead(difference(every, scores[first], scores[name], rounds))
         yield f"| {name} | {' | '.join(shown)} | {lead} |"
+
+
+def _texts(row: Sequence[float], corpora: Sequence[str]) -> list[tuple[str, float]]:
+    """Each number as it is shown, and that shown number, less where less is better."""
+    shares = len(corpora) + 2
+    texts = [f"{value:.2f}" if n < shares else f"{value:.2g}" for n, value in enumerate(row)]
+    return [(text, float(text) if n < shares else -float(text)) for n, text in enumerate(texts)]
 
 
 def _cells(every: Sequence[Series], found: Sequence[EventScore], corpora: Sequence[str]) -> list[float]:
