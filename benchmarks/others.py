@@ -2,7 +2,7 @@
 
 A method is given the values on the grid of their step (NaN: no point), how many columns make a day, and how many come
 before the part that is judged. Cuts are the documented defaults; how much past is learned from, and how often, is the
-user's choice in all of them: two weeks, once a day.
+user's choice in all of them: two weeks, anew every day where nothing else is said.
 """
 
 import warnings

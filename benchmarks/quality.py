@@ -216,9 +216,8 @@ def _texts(row: Sequence[float], corpora: Sequence[str]) -> list[tuple[str, floa
 def _cells(every: Sequence[Series], found: Sequence[EventScore], corpora: Sequence[str]) -> list[float]:
     """F1 in each corpus and their mean, mean recall and false alarms a series-week, median delay in minutes."""
     sums = [sum((s for x, s in zip(every, found, strict=True) if x.corpus == c), EventScore()) for c in corpora]
-    weeks = [sum(x.weeks for x in every if x.corpus == c) for c in corpora]
     f1 = [one.f1 or 0.0 for one in sums]
-    rate = float(np.mean([one.false_alarms / long for one, long in zip(sums, weeks, strict=True)]))
+    rate = float(np.mean(list(rates(every, found).values())))
     delays = [delay for one in sums for delay in one.delays if delay is not None]
     return [
         *f1,
@@ -227,6 +226,14 @@ def _cells(every: Sequence[Series], found: Sequence[EventScore], corpora: Sequen
         rate,
         median(delays or [0]) / 60,
     ]
+
+
+def rates(every: Sequence[Series], found: Sequence[EventScore]) -> dict[str, float]:
+    """The false alarms a series-week of each corpus."""
+    pairs: dict[str, list[tuple[int, float]]] = {}
+    for series, one in zip(every, found, strict=True):
+        pairs.setdefault(series.corpus, []).append((one.false_alarms, series.weeks))
+    return {corpus: sum(n for n, _ in each) / sum(weeks for _, weeks in each) for corpus, each in pairs.items()}
 
 
 def _lead(gain: tuple[float, float, float]) -> str:
@@ -258,12 +265,12 @@ def main(words: Sequence[str] | None = None) -> int:
     if not every:
         parser.error(f"no series in {given.folder} has labels; see --help for what is read")
     windows, weeks = sum(len(series.windows) for series in every), sum(series.weeks for series in every)
-    print("\n".join(lines(every, measure(every), given.rounds)))
-    print(
-        f"\n{len(every)} series, {windows} events, {weeks:.0f} series-weeks; netanomaly {version('netanomaly')}, ",
-        end="",
-    )
-    print(f"numpy {np.__version__}, Python {platform.python_version()}")
+    scores = measure(every)
+    print("\n".join(lines(every, scores, given.rounds)))
+    told = ", ".join(f"{corpus} {rate:.2g}" for corpus, rate in rates(every, next(iter(scores.values()))).items())
+    print(f"\nfalse alarms of the default, each series and week: {told}")
+    made = f"netanomaly {version('netanomaly')}, numpy {np.__version__}, Python {platform.python_version()}"
+    print(f"\n{len(every)} series, {windows} events, {weeks:.0f} series-weeks; {made}")
     return 0
 
 
