@@ -62,7 +62,7 @@ def test_as_evidence_alone_it_says_which_rise_was_everybodys() -> None:
     evident = [found for found in every if "peers" in found.votes]
     assert len(evident) <= 2
     assert "peers" in one.votes
-    assert max(found.severity for found in every if found not in evident) < one.severity
+    assert max(found.score for found in every if found not in evident) < one.score / 2
     assert all(f"; {len(found.votes)} of 2 detectors." in found.sentence for found in every)
 
 
