@@ -243,7 +243,7 @@ def backtest(**given: Any) -> int:
     and sizes go to seeded places; a size of 3x is three times (or a third) of what the series showed there. Points are
     read, and nothing is written but the plot. Demands are of the detectors as configured.
     """
-    from job.commands.backtest import asked
+    from job.backtest.asked import asked
     from job.commands.backtest import backtest as command
 
     own = {name: given.pop(name) for name in list(given) if name not in {"config", *Settings.model_fields}}

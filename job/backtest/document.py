@@ -61,7 +61,7 @@ def document(
         },
         "cooldown": text(plan.cooldown),
         "contestants": [_contestant(summary) for summary in summaries],
-        "series": list(_series(trial, summaries)),
+        "series": sorted(_series(trial, summaries), key=lambda one: (one["metric"], one["series"])),
         "unmet": list(unmet),
     }
 

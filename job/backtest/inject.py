@@ -60,12 +60,13 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where an incident is put: the columns `[start, stop)` of a row."""
+    """Where an incident is put: the columns `[start, stop)` of a row. `turn` says with which size it begins."""
 
     row: int
     start: int
     stop: int
     kind: Kind
+    turn: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ def places(
     """Where incidents go in the columns of a frame from `first` on, and why some could not be put anywhere.
 
     Two places of one row are at least `spacing` apart; none touches columns of the row that are `barred` for some
-    reason, or lies within the warm-up. Where a row's places are depends on the seed, the `key` and its labels, and not
-    on the other rows; the kinds take turns over rows and places.
+    reason, or lies within the warm-up. A row's places, at which the kinds take turns, depend on the seed, the `key` and
+    its labels, and not on the other rows.
     """
     found: list[Place] = []
     skipped: Counter[str] = Counter()
@@ -95,23 +96,24 @@ def places(
     born = np.where(points.any(axis=1), points.argmax(axis=1), frame.values.shape[1])
     for row, labels in enumerate(frame.labels if rules.kinds else ()):
         rng = _generator(rules.seed, key, labels)
+        offset = int(rng.integers(len(rules.kinds)))
         shut = {why: rows.get(row, ()) for why, rows in barred.items()}
         begin = max(first, int(born[row]) + frame.periods(rules.warm_up))
         stop = frame.values.shape[1] - jitter - longest
         for turn, low in enumerate(range(begin, stop + 1, jitter + longest + apart)):
-            kind = rules.kinds[(row + turn) % len(rules.kinds)]
-            starts = low + rng.integers(0, jitter, DRAWS)
-            place, why = _place(frame.values[row], row, kind, starts, frame.periods(kind.lasts), shut)
-            if place:
-                found.append(place)
-            else:
+            kind = rules.kinds[(offset + turn) % len(rules.kinds)]
+            starts, size = low + rng.integers(0, jitter, DRAWS), int(rng.integers(1 << 16))
+            start, why = _start(frame.values[row], kind, starts, frame.periods(kind.lasts), shut)
+            if why:
                 skipped[why] += 1
+            else:
+                found.append(Place(row, start, start + frame.periods(kind.lasts), kind, size))
     return found, skipped
 
 
-def _place(
-    values: Floats, row: int, kind: Kind, starts: NDArray[np.int64], width: int, barred: Mapping[str, Spans]
-) -> tuple[Place | None, str]:
+def _start(
+    values: Floats, kind: Kind, starts: NDArray[np.int64], width: int, barred: Mapping[str, Spans]
+) -> tuple[int, str]:
     """The first of the starts at which there is something to change, or why there is none."""
     why = ""
     for start in starts.tolist():
@@ -125,8 +127,8 @@ def _place(
         elif kind.name != "absent" and 2 * np.count_nonzero(there > 0) <= len(there):
             why = "at zero"
         else:
-            return Place(row, start, start + width, kind), ""
-    return None, why
+            return start, ""
+    return 0, why
 
 
 def _generator(seed: int, key: Sequence[str], labels: Labels) -> np.random.Generator:
@@ -158,8 +160,8 @@ def rounds(every: Sequence[Place], sizes: Sequence[float], count: int) -> Iterat
     """
     for turn in range(count):
         yield [
-            (place, sizes[(number + turn) % len(sizes)] if place.kind.sized else np.inf)
-            for number, place in enumerate(every)
+            (place, sizes[(place.turn + turn) % len(sizes)] if place.kind.sized else np.inf)
+            for place in every
             if place.kind.sized or turn == 0
         ]
 

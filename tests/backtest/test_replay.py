@@ -1,6 +1,7 @@
 """The replay says what the job writes, and a trial counts only what an incident changed."""
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -8,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from detectors import Frame, Scores
 from job import lineup
+from job.backtest import past
 from job.backtest.inject import KINDS, Rules
 from job.backtest.labels import Window
 from job.backtest.replay import Contestant, replay
-from job.backtest.trial import Plan, Subject, Trial, add
+from job.backtest.trial import Plan, Subject, Trial
+from job.backtest.trial import tried as trial_of
 from job.config import Settings, load
 from job.query import Query
+from job.sources import Scattered
 from job.units import parse_time
 from tests.job.work import HOUR, NIGHT, SENT, Bench, backfill, told
 
@@ -57,9 +62,7 @@ def subject(rows: int = 6) -> Subject:
 def tried(
     *contestants: Contestant, of: Subject | None = None, labelled: tuple[Window, ...] = (), **rules: Any
 ) -> Trial:
-    trial = Trial()
-    add(trial, of or subject(), contestants, Plan(Rules(**rules), (2.0, 5.0), 2), labelled)
-    return trial
+    return trial_of(of or subject(), contestants, Plan(Rules(**rules), (2.0, 5.0), 2), labelled)
 
 
 def test_it_tells_what_the_job_writes(tmp_path: Path) -> None:
@@ -180,14 +183,59 @@ def test_incidents_of_young_series_are_left_out_and_counted() -> None:
     assert trial.aside["said"] > 0
 
 
-def test_blocks_of_series_change_nothing_and_peers_stay_together(monkeypatch: Any) -> None:
-    crowd = contestant(lambda v: v - np.median(v, axis=0), peers=True)
-    alone = contestant(lambda v: v - 100)
-    whole = [tried(each) for each in (alone, crowd)]
-    monkeypatch.setattr("job.backtest.trial.BLOCK", 2)
-    for before, after in zip(whole, [tried(each) for each in (alone, crowd)], strict=True):
-        assert sorted(after.found, key=str) == sorted(before.found, key=str)
-        assert (after.plain, after.series, after.skipped) == (before.plain, before.series, before.skipped)
+def test_series_are_tried_by_themselves_and_found_together() -> None:
+    of, whole = subject(), tried(contestant(lambda v: v - 100))
+    parts = Trial()
+    for low in (0, 2, 4):
+        rows = of.frame.rows(slice(low, low + 2))
+        parts.extend(tried(contestant(lambda v: v - 100), of=replace(of, frame=rows)))
+    assert sorted(parts.found, key=str) == sorted(whole.found, key=str)
+    assert (parts.plain, parts.series, parts.points) == (whole.plain, whole.series, whole.points)
+    assert (parts.skipped, parts.tested, parts.aside) == (whole.skipped, whole.tested, whole.aside)
+
+
+@dataclass(frozen=True)
+class Torn:
+    """A reader whose second block tells that the first was not whole."""
+
+    reader: Any
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.reader, name)
+
+    def blocks(self, query: Query, start: datetime, end: datetime, _rows: int) -> Iterator[Frame]:
+        yield self.reader.read(query, start, end).rows(slice(0, 2))
+        raise Scattered
+
+
+def test_blocks_of_a_reader_or_the_whole_come_to_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, every = (bench := backfill(tmp_path, days=5, detectors=("zscore",))).job, bench.every
+    alone = Contestant("zscore", job.settings, job.detectors)
+    plan = Plan(Rules(), (3.0,), 1)
+    monkeypatch.setattr("job.memory.rows", lambda *_: 2)
+    streamed, whole, torn = (
+        past.trial(past.Work(work, (alone,), plan, (), lambda _: nullcontext()), past.days(work, every))
+        for work in (job, replace(job, reader=Hidden(job.reader)), replace(job, reader=Torn(job.reader)))
+    )
+    assert len(whole.found) > 5
+    for other in (streamed, torn):
+        assert {repr(replace(f, series=0)) + other.series[f.series].name for f in other.found} == {
+            repr(replace(f, series=0)) + whole.series[f.series].name for f in whole.found
+        }
+        assert (len(other.series), other.points, other.tested) == (len(whole.series), whole.points, whole.tested)
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A reader of whole frames alone."""
+
+    reader: Any
+
+    def describe(self, query: Query) -> Any:
+        return self.reader.describe(query)
+
+    def read(self, query: Query, start: datetime, end: datetime) -> Any:
+        return self.reader.read(query, start, end)
 
 
 def test_other_detectors_stand_on_what_fits_them_with_the_rest_as_configured() -> None:

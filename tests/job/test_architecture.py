@@ -48,12 +48,22 @@ CORE = {
     "job.listing": VALUES | {"job.incident", "job.kinship", "job.report"},
     "job.mutes": VALUES | {"job.incident", "job.kinship", "job.store"},
     "job.publish": VALUES | {"job.found", "job.incident", "job.mutes", "job.page", "job.store"},
-    "job.cli": {"job.commands", "job.config", "job.errors", "job.log", "job.memory", "job.store", "job.units"},
+    "job.cli": {
+        "job.backtest",
+        "job.commands",
+        "job.config",
+        "job.errors",
+        "job.log",
+        "job.memory",
+        "job.store",
+        "job.units",
+    },
     "job": {"job.report"},
 }
 PACKAGES = {
     "job.backtest": VALUES
-    | {"job.backtest", "job.config", "job.examine", "job.judge", "job.series", "job.slices", "job.templates"},
+    | {"job.backtest", "job.config", "job.examine", "job.judge", "job.memory", "job.mutes", "job.plan", "job.series"}
+    | {"job.slices", "job.sources", "job.store", "job.templates"},
     "job.sources": VALUES | {"job.config", "job.sources", "job.store"},
     "job.store": {"job.errors", "job.store"},
     "job.commands": {"job"},
