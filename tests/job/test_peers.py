@@ -1,16 +1,20 @@
 """Machines against their group, by the code that the job runs."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from detectors import Frame
-from job import examine, lineup
+from job import examine, lineup, memory
 from job.anomaly import Anomaly
 from job.judge import Subject
 from job.policy import Policy
+from tests.job.work import backfill, tree
+from tests.job.work import told as lines
 
 DAY, STEP = datetime(2026, 11, 20, tzinfo=UTC), timedelta(minutes=15)
 NOON = DAY + timedelta(hours=12)
@@ -70,3 +74,18 @@ def test_peers_are_all_series_of_the_frame_however_many_are_scored_at_once(monke
     whole = told(risen(slice(3, 4)), BOTH)
     monkeypatch.setattr(examine, "BLOCK", 2)
     assert told(risen(slice(3, 4)), BOTH) == whole
+
+
+def test_peers_are_all_series_of_the_query_however_little_memory_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {
+        "detectors": ("zscore", "peers"),
+        "detector": {"peers": {"by": ()}},
+        "policy": Policy(votes=1),
+    }
+    backfill(tmp_path / "much", days=1, **given).run()
+    monkeypatch.setattr(memory, "rows", lambda *_: 2)
+    backfill(tmp_path / "little", days=1, **given).run()
+    assert tree(tmp_path / "little") == tree(tmp_path / "much")
+    assert any("peers" in anomaly["history"] for anomaly in lines(tmp_path / "much"))
