@@ -166,6 +166,7 @@ class Settings(_Table):
         "custom metrics; default: none.",
     )
     fresh: bool = Field(False, description="Score every day of a backfill again, even those that are complete.")
+    profile: bool = Field(False, description="Show at the end where the time went.")
     monitoring_endpoint: str = Field(
         "", pattern=r"^$|^[^\s/]+:\d{1,5}$", description="HOST:PORT of a stand-in for Cloud Monitoring, in plain text."
     )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -37,12 +38,13 @@ def examine(
     subject: Subject,
     start: datetime,
     hidden: Hidden | None = None,
+    meter: Callable[[str], AbstractContextManager[object]] = nullcontext,
 ) -> Examined:
     """Score a frame and judge it from `start` on.
 
     Each detector is given the history that it asks for and no more, so that its scores do not depend on what others
     ask for; and so many series at once that memory stays bounded, unless it compares series with each other. `hidden`
-    points are scored and judged as any, but teach nobody what is usual.
+    points are scored and judged as any, but teach nobody what is usual. `meter` is told what the time goes into.
     """
     frame = _zeroed(frame) if policy.absence == "zero" else frame
     count, together = len(frame.labels), any(map(compares_rows, detectors.values()))
@@ -55,7 +57,10 @@ def examine(
         view = block.columns(max(0, first - block.periods(context(policy))), block.values.shape[1])
         settled = start - settling(policy, frame.step)
         mute = None if hidden is None else hidden[low : low + size]
-        scores = {name: _taught(detector, block, view, settled, mute) for name, detector in detectors.items()}
+        scores = {}
+        for name, detector in detectors.items():
+            with meter(f"detect: {name}"):
+                scores[name] = _taught(detector, block, view, settled, mute)
         past = None if mute is None else mute[:, mute.shape[1] - view.values.shape[1] :]
         verdict = judge(view, scores, policy, subject, view.column(start), past)
         if len(rows := _told(view, subject, verdict.anomalies)):  # once more, with bands

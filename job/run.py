@@ -119,6 +119,7 @@ def record(job: Job, task: Task, slices: tuple[Slice, ...], outcomes: list[Outco
         "now": utc(job.now),
         "settings": job.settings.model_dump(mode="json", by_alias=True),
         "planned": len(slices),
+        "spent": job.meter.told(),
         "slices": [summary(outcome) for outcome in outcomes],
     }
     name = f"runs/date={job.now:%Y-%m-%d}/{task.execution}/task-{task.index}.json"

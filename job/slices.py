@@ -11,6 +11,8 @@ from functools import partial
 from threading import Semaphore
 from typing import Any, Literal, TypeVar
 
+import numpy as np
+
 from detectors import Detector, Frame
 from detectors.detector import compares_rows
 from job import memory, series
@@ -20,6 +22,7 @@ from job.errors import Conflict, NetanomalyError
 from job.examine import examine, needed
 from job.judge import Subject
 from job.log import Log
+from job.meter import Meter
 from job.mutes import Mutes, Quiet, hidden
 from job.plan import DAY, Slice, until
 from job.policy import Policy
@@ -77,6 +80,7 @@ class Job:
     backfill: bool
     log: Log
     mutes: Mutes = field(default_factory=Mutes)
+    meter: Meter = field(default_factory=Meter)
     hands: Semaphore = field(default_factory=lambda: Semaphore(memory.HANDS))
 
     @property
@@ -194,14 +198,16 @@ def _tallied(job: Job, todo: list[_Todo], frames: Iterator[Frame], stopped: Call
     for frame in frames:
         if stopped():
             return None
+        job.meter.read(len(frame.labels), int(np.count_nonzero(np.isfinite(frame.values))))
         surveyed = series.surveyor(query.project, query.metric, unit)
         with job.hands:
             for one, tally in zip(todo, tallies, strict=True):
                 start = one.slice.start
                 part = alive(frame.columns(frame.column(start - past), frame.column(one.end)))
                 mute = hidden(part, one.quiet, query.project)
-                verdict = examine(part, job.detectors, policy, subject, start, mute)
-                tally.add(part, verdict, series.since(part, start), surveyed)
+                with job.meter("judge"):  # what is not a detector's
+                    verdict = examine(part, job.detectors, policy, subject, start, mute, job.meter)
+                    tally.add(part, verdict, series.since(part, start), surveyed)
     return tallies
 
 
@@ -209,10 +215,8 @@ def _end(job: Job, one: _Todo, tally: Tally) -> Outcome:
     """Store what was found of a slice."""
     anomalies = tuple(sorted(tally.anomalies, key=lambda a: (a.start, a.id)))
     if tally.series or one.there:
-        beside = f"{series.NAME}{one.slice.name}"  # first, so that whoever sees the anomalies can see their series, too
-        plot = series.lines(_looked(one, tally), tally.traces)
-        _put(job.store, beside, plot, one.meta, job.store.head(beside), one.end)
-        _put(job.store, f"anomalies/{one.slice.name}", lines(anomalies), one.meta, one.there, one.end)
+        with job.meter("write"):
+            _write(job, one, tally, anomalies)
     return Outcome(
         one.slice,
         "done",
@@ -224,6 +228,14 @@ def _end(job: Job, one: _Todo, tally: Tally) -> Outcome:
         suppressed=dict(sorted(tally.suppressed.items())),
         anomalies=anomalies,
     )
+
+
+def _write(job: Job, one: _Todo, tally: Tally, anomalies: tuple[Anomaly, ...]) -> None:
+    """Write the slice's objects, the series first, so that whoever sees the anomalies can see their series, too."""
+    beside = f"{series.NAME}{one.slice.name}"
+    plot = series.lines(_looked(one, tally), tally.traces)
+    _put(job.store, beside, plot, one.meta, job.store.head(beside), one.end)
+    _put(job.store, f"anomalies/{one.slice.name}", lines(anomalies), one.meta, one.there, one.end)
 
 
 def _looked(one: _Todo, tally: Tally) -> series.Looked:

@@ -8,6 +8,7 @@ from job import lineup
 from job.config import Settings
 from job.errors import ConfigError
 from job.log import Log
+from job.meter import Meter
 from job.mutes import open_mutes
 from job.plan import Slice, Window, custom, slices, window
 from job.presets import expand
@@ -31,7 +32,8 @@ def prepare(
     complaints = [words for words in map(_complaint, _checks(settings, now)) if words]
     if complaints:
         raise ConfigError("\n".join(complaints))
-    source, store = open_source(settings, environ, now), open_store(settings.output)
+    meter = Meter()
+    source, store = open_source(settings, environ, now, meter), open_store(settings.output)
     present = source.now(now)
     reader = _remembering(source, settings, environ, store, present, log)
     if split(settings.metrics)[0]:
@@ -49,6 +51,7 @@ def prepare(
         backfill=span.backfill,
         log=log,
         mutes=open_mutes(settings.mutes),
+        meter=meter,
     )
     return job, every, span
 

@@ -19,6 +19,7 @@ from job.found import find
 from job.incident import rank
 from job.listing import table
 from job.log import Log, json_lines, plain_lines
+from job.meter import Meter
 from job.plan import Window, mine
 from job.publish import Telling, Told
 from job.publish import attempt as publish
@@ -43,7 +44,7 @@ def run(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     telling = Telling(job.store, log, job.mutes, settings.tell, job.backfill, writer)
     log("INFO", "run.started", f"{len(share)} of {len(every)} slices", since=utc(span.start), until=utc(span.end))
     try:
-        with _stoppable(), _progress(len(share), sys.stderr) as told:
+        with _stoppable(), _progress(len(share), job.meter, sys.stderr) as told:
             outcomes = run_slices(job, share, task, told)
             published, told_of = publish(telling, task.execution, task.count, job.now)
     except Stopped:
@@ -56,7 +57,19 @@ def run(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     _summarise(log, outcomes, status, told_of)
     if not cloud:
         _show(job, span, outcomes, stderr=not terminal)
+    if settings.profile:
+        _show_spent(job.meter)
     return status
+
+
+def _show_spent(meter: Meter) -> None:
+    """Where the time went, on the standard error."""
+    from rich.table import Table
+
+    shown = Table("stage", "wall s", "CPU s", box=None, pad_edge=False, header_style="bold")
+    for stage, spent in sorted(meter.told().items(), key=lambda item: -item[1]["cpu"]):
+        shown.add_row(stage, f"{spent['wall']:.2f}", f"{spent['cpu']:.2f}")
+    console(stderr=True).print(shown)
 
 
 def _written_back(job: Job, told: Told, environ: Mapping[str, str], now: datetime, *, well: bool) -> int:
@@ -108,24 +121,27 @@ def _stoppable() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(total: int, stream: TextIO) -> Iterator[Callable[[Outcome], None]]:
+def _progress(total: int, meter: Meter, stream: TextIO) -> Iterator[Callable[[Outcome], None]]:
     """A bar on a terminal; elsewhere the log's lines are the progress."""
     if not stream.isatty():
         yield lambda _: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Task as Progressing
+    from rich.text import Text
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    class Came(ProgressColumn):
+        def render(self, task: Progressing) -> Text:
+            speed = meter.points / max(task.elapsed or 0.0, 1.0)
+            return Text(f"{meter.series:,} series · {speed:,.0f} points/s")
+
+    columns = (TextColumn("slices"), BarColumn(), MofNCompleteColumn(), Came(), TimeRemainingColumn())
     with Progress(*columns, console=Console(file=stream), transient=True) as bar:
         task = bar.add_task("slices", total=total)
-        counts = {"series": 0, "anomalies": 0}
 
-        def told(outcome: Outcome) -> None:
-            counts["series"] += outcome.series
-            counts["anomalies"] += len(outcome.anomalies)
-            text = f"slices · {counts['series']:,} series · {counts['anomalies']:,} anomalies"
-            bar.update(task, advance=1, description=text)
+        def told(_: Outcome) -> None:
+            bar.advance(task)
 
         yield told
 

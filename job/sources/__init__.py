@@ -1,9 +1,10 @@
 """Where time series come from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from detectors import Frame
 from job.query import Query
@@ -97,7 +98,11 @@ def stand_in(settings: "Settings", environ: Mapping[str, str]) -> str:
     return settings.monitoring_endpoint or environ.get("MONITORING_EMULATOR_HOST", "")
 
 
-def open_source(settings: "Settings", environ: Mapping[str, str], now: datetime) -> Source:
+Meter: TypeAlias = Callable[[str], AbstractContextManager[object]]
+"""Is told what the time goes into."""
+
+
+def open_source(settings: "Settings", environ: Mapping[str, str], now: datetime, meter: Meter = nullcontext) -> Source:
     """The source that the settings name, with what it needs of them. Nothing is contacted by opening it.
 
     Raises:
@@ -114,6 +119,7 @@ def open_source(settings: "Settings", environ: Mapping[str, str], now: datetime)
             filter=settings.filter,
             calls=settings.calls,
             patience=Patience(total=settings.retry_for),
+            meter=meter,
         )
     if settings.source == "files":
         from job.sources.files import Files

@@ -30,12 +30,13 @@ CORE = {
     "job.examine": {"job.anomaly", "job.judge", "job.policy", "job.series"},
     "job.rows": {"job.errors", "job.judge", "job.policy", "job.units"},
     "job.memory": set(),
+    "job.meter": set(),
     "job.tally": {"job.anomaly", "job.examine", "job.series"},
     "job.config": {"job.errors", "job.memory", "job.policy", "job.units"},
     "job.plan": VALUES | {"job.config"},
     "job.slices": VALUES
-    | {"job.config", "job.examine", "job.judge", "job.memory", "job.mutes", "job.plan", "job.series", "job.sources"}
-    | {"job.store", "job.tally"},
+    | {"job.config", "job.examine", "job.judge", "job.memory", "job.meter", "job.mutes", "job.plan", "job.series"}
+    | {"job.sources", "job.store", "job.tally"},
     "job.run": VALUES | {"job.memory", "job.plan", "job.slices", "job.store"},
     "job.kinship": {"job.anomaly", "job.ratio"},
     "job.nature": {"job.anomaly", "job.kinship", "job.units"},

@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -12,7 +13,7 @@ from detectors import Frame
 from job.errors import ConfigError, Failed
 from job.presets import Spec, expand, slug
 from job.query import Query, both, equals, part_filter
-from job.sources import Descriptor, cut
+from job.sources import Descriptor, Meter, cut
 from job.sources.monitoring import grid
 from job.sources.monitoring.client import Incomplete, Line, Patience, connect
 from job.sources.monitoring.decode import Page, Points, decode, keys, page
@@ -55,6 +56,7 @@ class Monitoring:
         filter: str = "",  # noqa: A002 - the setting's name
         calls: int = 8,
         patience: Patience = Patience(),  # noqa: B008 - frozen
+        meter: Meter = nullcontext,
     ) -> None:
         self._projects = projects
         self._step = step
@@ -62,6 +64,7 @@ class Monitoring:
         self._endpoint = endpoint
         self._filter = both(filter)
         self._calls = calls
+        self._meter = meter
         self._line = Line(calls, patience)
         self._hands = threading.Semaphore(calls)
         self._decoding = threading.Semaphore(DECODERS)
@@ -137,7 +140,11 @@ class Monitoring:
         self._rows[asked] = count
 
     def _flow(self, query: Query, asking: "_Asking", rows: int, columns: int) -> Iterator[grid.Block]:
-        tasks = self._streams(query, asking, lambda points: pieces(points, asking.place))
+        def place(points: Iterable[Points]) -> grid.Block:
+            with self._meter("place"):
+                return asking.place(points)
+
+        tasks = self._streams(query, asking, lambda points: pieces(points, place))
         return collected(flowing(tasks, self._hands), rows, columns)
 
     def now(self, now: datetime) -> datetime:
@@ -247,7 +254,7 @@ class Monitoring:
 
     def _points(self, query: Query, request: Any, begun: tuple[Page, ...], stop: Event) -> Iterator[Points]:
         for found in self._pages(query, request, begun, stop):
-            with self._decoding:
+            with self._decoding, self._meter("decode"):
                 lots = list(decode(found, starts=not request.HasField("aggregation")))
             yield from lots
 
@@ -278,7 +285,8 @@ class Monitoring:
                 raise Incomplete("; ".join(found.errors))
             return found
 
-        return self._line.call(query.metric, query.project, _LIST, ask)
+        with self._meter("read"):
+            return self._line.call(query.metric, query.project, _LIST, ask)
 
 
 @dataclass(frozen=True)
