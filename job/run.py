@@ -49,6 +49,8 @@ def run(
     Raises:
         NetanomalyError: the record of the run could not be written.
     """
+    from threadpoolctl import threadpool_limits
+
     outcomes: list[Outcome] = []
     status = "stopped"
 
@@ -57,7 +59,10 @@ def run(
         told(outcome)
 
     try:
-        _side_by_side(job, slices, ended)
+        with threadpool_limits(
+            1
+        ):  # the blocks are side by side; more threads in one of them wait for each other, busily
+            _side_by_side(job, slices, ended)
         status = "failed" if any(o.status == "failed" for o in outcomes) else "done"
     except Stopped:
         job.log("WARNING", "run.stopping", "asked to stop; what is in hand was given its time", slices=len(outcomes))
