@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from job import account
 from job.anomaly import SCHEMA, Anomaly, Resource, Time, band
 from job.kinship import Slot, Thing, groups, slot, thing
-from job.nature import Nature, movement, nature
+from job.nature import LOOK, Nature, movement, nature
+from job.ratio import RATIOS
 
 APART = timedelta(minutes=15)
 """Anomalies of one resource with no more than this between them are one incident."""
@@ -61,6 +62,7 @@ class Incident(BaseModel):
     nature: str = Field(description="What kind of thing it probably is.")
     confidence: float = Field(description="How sure the rule is that named it, 0 to 1.")
     evidence: tuple[str, ...] = Field(description="What speaks for that nature.")
+    look: str = Field("", description="Where to look first.")
     project: str = Field(description="Project or metrics scope.")
     where: str = Field(description="The resource, or the group of resources, as a person calls it.")
     resource: Resource = Field(description="Type, and the labels that all affected resources share.")
@@ -277,6 +279,7 @@ def _incident(cluster: Cluster, judged: Judged, plateaus: Mapping[str, float]) -
         nature=named.name,
         confidence=named.confidence,
         evidence=named.evidence,
+        look=LOOK.get(named.name, ""),
         project=one.project,
         where=account.where(things, cluster.group),
         resource=Resource(type=one.type, labels=kept),
@@ -311,9 +314,9 @@ def _nature(cluster: Cluster, judged: Judged, plateaus: Mapping[str, float]) -> 
 
 
 def _top(every: Iterable[Anomaly]) -> list[Anomaly]:
-    """The worst anomaly of each of the worst series; drops, which follow from traffic, come after it."""
+    """The worst anomaly of each of the worst series; drops and ratios, which follow from traffic, come after it."""
     worst: dict[str, Anomaly] = {}
-    for a in sorted(every, key=lambda a: (_drops(a), -_weight(a), -abs(a.score), a.start, a.id)):
+    for a in sorted(every, key=lambda a: (_drops(a) or a.metric in RATIOS, -_weight(a), -abs(a.score), a.start, a.id)):
         worst.setdefault(_series(a), a)
     return list(worst.values())[:TOP]
 

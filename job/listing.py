@@ -102,7 +102,8 @@ def _item(incident: Incident) -> str:
     muted = f" (muted: {_plain(incident.muted)})" if incident.muted else ""
     link = f" [Metrics Explorer]({incident.link})" if incident.link else ""
     head = f"- **{incident.severity} {band(incident.severity)}**{muted} `{incident.id}` {incident.state}"
-    return f"{head}: {_plain(incident.sentence)}{link}\n"
+    look = f" Look first at {_plain(incident.look)}." if incident.look else ""
+    return f"{head}: {_plain(incident.sentence)}{look}{link}\n"
 
 
 def _plain(words: str) -> str:

@@ -324,20 +324,23 @@ RULES: tuple[Callable[[Movement], Nature | None], ...] = (
     surge,
 )
 
-NATURES = (
-    "absent resource",
-    "blackout",
-    "saturation",
-    "flood",
-    "scan-like",
-    "exfiltration-like",
-    "level shift",
-    "partial loss",
-    "asymmetry",
-    "volumetric surge",
-    "traffic shift",
-    UNCLASSIFIED,
-)
+LOOK = {
+    "flood": "who sends it (flow or firewall logs, by source); then a firewall rule or Cloud Armor",
+    "scan-like": "which program sends it, and to whom (flow logs, by destination); isolate it if nobody knows",
+    "exfiltration-like": "where it goes (flow logs, by destination), and whether the owner knows of it",
+    "volumetric surge": "whether it is wanted (a release, a batch), who the peers are, and whether capacity lasts",
+    "blackout": "whether it still answers, and what changed just before: routes, firewall rules, a deployment",
+    "absent resource": "whether it was stopped, deleted or replaced (audit log); if not, whether it or its host failed",
+    "partial loss": "what stands before it: health checks, routes, quotas, drops at its gateway",
+    "asymmetry": "routes and firewall rules of the direction that fell",
+    "level shift": "what was deployed or moved at that time; if that was wanted, nothing is to be done",
+    "traffic shift": "what moved it (load balancer, failover, autoscaler), and whether those that gained can bear it",
+    "saturation": "its limit (ports of a gateway, bandwidth of a link), and the heaviest user behind it",
+    "unclassified": "the charts, and what else changed at that time",
+}
+"""Where a person looks first, by nature."""
+
+NATURES = tuple(LOOK)
 
 
 def _small(of: Movement, way: Way) -> Iterator[str]:

@@ -118,7 +118,7 @@ def test_the_command_shows_what_is_asked_for(place: Path, words: tuple[str, ...]
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--nature", "flod"), "there are absent resource, blackout"),
+        (("--nature", "flod"), "there are flood, scan-like"),
         (("--severity", "bad"), "no severity"),
         (("--what", "anomalies", "--nature", "flood"), "anomalies have no nature"),
         (("--what", "anomalies", "--format", "html"), "anomalies have no html"),

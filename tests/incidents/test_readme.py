@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from job.anomaly import lines
-from job.incident import Incident
+from job.incident import Incident, group
 from job.log import json_lines
 from job.mutes import parse
 from job.nature import NATURES
 from job.publish import Telling, Told, one_day
 from job.sources.monitoring.writing import PREFIX
 from job.store.folder import Folder
+from tests.emulator import Cloud
 from tests.incidents.events import NIGHT, event
 from tests.page.findings import DAY
 
@@ -69,3 +70,19 @@ def test_duckdb_reads_what_was_announced(tmp_path: Path, monkeypatch: pytest.Mon
     ((start, severity, sentence),) = rows
     assert (start, severity) == (NIGHT.timestamp(), 72)
     assert "web-1" in sentence
+
+
+def test_duckdb_reads_a_bucket_as_it_is_shown(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # asks over gRPC, which the emulator lacks
+    duckdb, gcsfs = pytest.importorskip("duckdb"), pytest.importorskip("gcsfs")
+    bucket, client = cloud.make_bucket(), cloud.client()
+    there = client.bucket(bucket).blob("incidents/date=2026-11-22/incidents.jsonl")
+    there.upload_from_string(group([event("in bytes", 5000, 1000)])[0].line() + "\n")
+    client.close()
+    files = gcsfs.GCSFileSystem(endpoint_url=cloud.url, token="anon", skip_instance_cache=True)  # noqa: S106 - no password, but that there is none
+    statement = re.search(r'"(SELECT .*)"', block("python", "import duckdb"))
+    assert statement
+    with duckdb.connect() as connection:
+        connection.register_filesystem(files)
+        rows = connection.sql(statement[1].replace("BUCKET", bucket)).project("severity, sentence").fetchall()
+    assert [(severity, "web-1" in sentence) for severity, sentence in rows] == [(72, True)]

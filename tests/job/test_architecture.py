@@ -41,7 +41,7 @@ CORE = {
     "job.kinship": {"job.anomaly", "job.ratio"},
     "job.nature": {"job.anomaly", "job.kinship", "job.units"},
     "job.account": {"job.anomaly", "job.incident", "job.kinship", "job.ratio", "job.sentence", "job.units"},
-    "job.incident": {"job.account", "job.anomaly", "job.kinship", "job.nature"},
+    "job.incident": {"job.account", "job.anomaly", "job.kinship", "job.nature", "job.ratio"},
     "job.report": VALUES | {"job.store"},
     "job.found": VALUES | {"job.incident", "job.kinship", "job.report", "job.series", "job.store"},
     "job.templates": set(),

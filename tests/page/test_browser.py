@@ -1,7 +1,9 @@
 """The page in a real browser; skipped where there is none."""
 
+import base64
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +124,57 @@ def test_a_thousand_incidents_open_fast(browser: Any, tmp_path: Path) -> None:
     assert shown(browser) == 1000
     assert taken < 10_000
     assert complaints(browser) == []
+
+
+def test_everything_that_can_be_used_has_a_name(browser: Any, tmp_path: Path) -> None:
+    """By the tree that the browser gives to screen readers."""
+    opened(browser, tmp_path, render(findings(many(6)), DAY, NEXT))
+    wait_for(browser, "return !!document.querySelector('figure')?.plot")
+    nodes = [n for n in browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"] if not n["ignored"]]
+    named = [(n["role"]["value"], n.get("name", {}).get("value", "")) for n in nodes]
+    used = {"button", "combobox", "searchbox", "checkbox", "link", "image", "form", "DisclosureTriangle"}
+    assert {"button", "combobox", "searchbox", "image", "main", "banner", "status", "table"} <= {r for r, _ in named}
+    assert [role for role, name in named if role in used and not name] == []
+    levels = browser.execute_script("return [...document.querySelectorAll('h1,h2,h3')].map(h => +h.tagName[1])")
+    assert levels[0] == 1
+    assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
+
+
+def contrast(browser: Any, selector: str) -> float:
+    """How much lighter the text or its ground is than the other, after WCAG."""
+    script = """
+      const linear = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+      const weigh = ([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      const light = (colour) => weigh(colour.match(/[\\d.]+/g).map((v) => linear(v / 255)));
+      const words = getComputedStyle(document.querySelector(arguments[0])).color;
+      const ground = getComputedStyle(document.body).backgroundColor;
+      const [a, b] = [words, ground].map(light).sort((x, y) => y - x);
+      return (a + 0.05) / (b + 0.05);"""
+    return float(browser.execute_script(script, selector))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out_from_their_ground(browser: Any, tmp_path: Path, scheme: str) -> None:
+    wanted = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wanted)
+    opened(browser, tmp_path, render(findings(many(6)), DAY, NEXT))
+    dark = browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 28)"
+    assert dark == (scheme == "dark")
+    for selector in (".sentence", ".badge", ".when", ".links", "h1 small"):
+        assert contrast(browser, selector) >= 4.5, selector
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_on_paper_there_are_words_and_charts_and_no_buttons(browser: Any, tmp_path: Path) -> None:
+    opened(browser, tmp_path, render(findings(many(6)), DAY, NEXT))
+    wait_for(browser, "return !!document.querySelector('figure')?.plot")
+    paper = base64.b64decode(browser.print_page())
+    assert paper.startswith(b"%PDF")
+    pages = paper.count(b"/Type /Page\n")
+    assert 2 <= pages <= 12
+    opened_now = "return document.querySelectorAll('.incident > details[open]').length"
+    assert browser.execute_script(opened_now) == 6, "what is closed on the screen is told on paper"
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    hidden = "return ['form', '.zoom'].map(s => getComputedStyle(document.querySelector(s)).display)"
+    assert browser.execute_script(hidden) == ["none", "none"]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
