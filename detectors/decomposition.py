@@ -7,6 +7,7 @@ matrix from the points to these, worked out once for a length and a period.
 Cleveland et al., "STL: A Seasonal-Trend Decomposition Procedure Based on Loess", J. Official Statistics 6(1), 1990.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -101,6 +102,30 @@ def stl(values: Floats, spans: Spans, inner: int = 5) -> Decomposition:
         rows = slice(first, first + _BLOCK)
         plan.split(values[rows], seasonal[rows], trend[rows], rest[rows])
     return Decomposition(seasonal, trend, rest, np.broadcast_to(np.float64(1.0), values.shape))
+
+
+def several(
+    values: Floats, spans: Sequence[Spans], fit: Callable[[Floats, Spans], Decomposition] = stl, turns: int = 2
+) -> tuple[list[Floats], Decomposition]:
+    """Decompose by several periods together, the shortest first, as a day and a week: MSTL.
+
+    Each season in turn is that of the values less all other seasons, `turns` times over. The answer has the season of
+    each span, and their sum with the last trend and rest. It is what statsmodels' `MSTL` gives. `fit` decomposes by one
+    period: where points are missing, `robust`.
+
+    Bandara, Hyndman and Bergmeir, "MSTL: A Seasonal-Trend Decomposition Algorithm for Time Series with Multiple
+    Seasonal Patterns", 2021.
+    """
+    seasons = [np.zeros(values.shape) for _ in spans]
+    left = values.copy()
+    for _ in range(turns if len(spans) > 1 else 1):
+        for i, one in enumerate(spans):
+            left += seasons[i]
+            found = fit(left, one)
+            seasons[i] = found.seasonal
+            left -= seasons[i]
+    total: Floats = np.sum(seasons, axis=0)
+    return seasons, Decomposition(total, found.trend, left - found.trend, found.weights)
 
 
 def _filled(rows: Floats, size: int = _BLOCK) -> Floats:

@@ -10,7 +10,7 @@ from detectors.blocks import Floats
 _NEAR, _FAR = 0.001, 0.999
 """Points nearer than the first part of the reach have the full weight, those beyond the second none."""
 
-_NARROW = 0.001
+NARROW = 0.001
 """No line is fitted through points that lie within this part of the whole; their mean is taken."""
 
 
@@ -32,7 +32,7 @@ class Loess:
         weights = self.weights / self.weights.sum(axis=1, keepdims=True)
         centre = (weights * self.off).sum(axis=1, keepdims=True)
         spread = (weights * (self.off - centre) ** 2).sum(axis=1, keepdims=True)
-        wide = np.sqrt(spread) > _NARROW * (self.columns - 1)
+        wide = np.sqrt(spread) > NARROW * (self.columns - 1)
         slope = np.where(wide, -centre / np.where(wide, spread, 1.0), 0.0)
         line: Floats = weights * (1.0 + slope * (self.off - centre))
         return line

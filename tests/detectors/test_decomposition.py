@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from statsmodels.tsa.seasonal import STL
+from statsmodels.tsa.seasonal import MSTL, STL
 
-from detectors.decomposition import Spans, linear, stl
+from detectors.decomposition import Spans, linear, several, stl
 
 Floats = NDArray[np.float64]
 
@@ -61,6 +61,19 @@ def test_awkward_values_too(change: object) -> None:
         np.testing.assert_allclose(
             parts.seasonal[i], oracle(row, Spans(12), 5).seasonal, atol=1e-11 * np.abs(row).max()
         )
+
+
+def test_a_day_and_a_week_together_are_those_of_statsmodels() -> None:
+    values = traffic(2, 400, 12) + 10 * (np.arange(400) % 84 > 60)
+    spans = [Spans(12, 11, trend_jump=3, low_pass_jump=3), Spans(84, 15, trend_jump=3, low_pass_jump=3)]
+    for turns in (1, 2):
+        seasons, parts = several(values, spans, turns=turns)
+        for i, row in enumerate(values):
+            more = {"trend_jump": 3, "low_pass_jump": 3, "inner_iter": 5, "outer_iter": 0}
+            wanted = MSTL(row, periods=(12, 84), windows=(11, 15), iterate=turns, stl_kwargs=more).fit()
+            np.testing.assert_allclose(np.array(seasons)[:, i].T, wanted.seasonal, rtol=0, atol=1e-10)
+            np.testing.assert_allclose(parts.trend[i], wanted.trend, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(parts.seasonal + parts.trend + parts.rest, values, rtol=1e-12)
 
 
 def test_rows_do_not_depend_on_their_neighbours_or_on_how_they_lie() -> None:

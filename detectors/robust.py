@@ -1,0 +1,248 @@
+"""STL with weights: what deviates from the decomposition counts for less, and a missing point for nothing.
+
+Each local line needs, at its place, the sums of the weights, of weights times distance and times its square, and of the
+weighted points and these times distance: three products on the weights and two on the points, all of them banded.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.blocks import Floats
+from detectors.decomposition import Decomposition, Spans, low_pass
+from detectors.loess import NARROW, Lines, along, cycles
+
+_ROWS = 8
+"""So many series stay in the cache, and always so many: a matrix product of another shape rounds otherwise."""
+
+_GROUP = 12
+"""So many neighbouring places share the columns of a product."""
+
+_TRUST, _DOUBT = 0.001, 0.999
+"""Within the first part of six median deviations a point has its full weight, beyond the second none."""
+
+Bools: TypeAlias = NDArray[np.bool_]
+Line: TypeAlias = tuple[Floats, Floats, Bools]
+"""What a local line is of the sums over points and over points times distance, and whether any point is near."""
+
+
+def robust(values: Floats, spans: Spans, inner: int = 2, outer: int = 15) -> Decomposition:
+    """Decompose each row of `values` (series, time) robustly; NaN is a point of no weight.
+
+    Without gaps it is what statsmodels' `STL(row, ..., robust=True).fit(inner, outer)` gives with the same spans and
+    jumps; `outer` 0 is the plain decomposition. Where no point is near enough for a line, the row's mean stands.
+
+    Raises:
+        ValueError: a row is shorter than two periods, or a value is infinite.
+    """
+    if values.shape[1] < 2 * spans.period:
+        raise ValueError(f"{values.shape[1]} columns are not two periods of {spans.period}")
+    if np.isinf(values).any():
+        raise ValueError("a value is infinite")
+    plan = weighted(values.shape[1], spans)
+    answer = Decomposition(*(np.empty(values.shape) for _ in range(4)))
+    for first in range(0, len(values), _ROWS):
+        rows = slice(first, first + _ROWS)
+        block = np.zeros((_ROWS, values.shape[1]))
+        block[: len(values[rows])] = values[rows]
+        seasonal, trend, weights = plan.split(block, inner, outer)
+        size = len(values[rows])
+        answer.seasonal[rows], answer.trend[rows], answer.weights[rows] = seasonal[:size], trend[:size], weights[:size]
+        answer.rest[rows] = values[rows] - answer.seasonal[rows] - answer.trend[rows]
+    return answer
+
+
+class Banded:
+    """Matrices (place, column) of one band, of which the first few are applied to (series, column)."""
+
+    def __init__(self, *matrices: Floats) -> None:
+        self.places = len(matrices[0])
+        self.groups = []
+        for first in range(0, self.places, _GROUP):
+            rows = slice(first, min(first + _GROUP, self.places))
+            used = np.flatnonzero(matrices[0][rows].any(axis=0))
+            columns = slice(used[0], used[-1] + 1)
+            self.groups.append((rows, columns, np.hstack([m[rows, columns].T for m in matrices])))
+
+    def __call__(self, values: Floats, count: int) -> Floats:
+        """The products with the first `count` matrices, (matrix, series, place)."""
+        out = np.empty((count, len(values), self.places))
+        for rows, columns, matrix in self.groups:
+            width = rows.stop - rows.start
+            some = values[:, columns] @ matrix[:, : count * width]
+            for kind in range(count):
+                out[kind, :, rows] = some[:, kind * width : (kind + 1) * width]
+        return out
+
+
+class Phases:
+    """Weighted local lines along the cycles of phases that have equally many, and at a cycle before and after them."""
+
+    def __init__(self, phases: slice, count: int, span: int) -> None:
+        loess = cycles(count, span)
+        self.phases, self.count = phases, count
+        self.sums = np.vstack([loess.weights, loess.weights * loess.off, loess.weights * loess.off**2])
+
+    def of(self, cut: Floats) -> Floats:
+        """Their part of what is cut into (series, cycle, phase)."""
+        return cut[:, : self.count, self.phases]
+
+    def lines(self, weights: Floats) -> Line:
+        """The lines of weights (series, cycle, phase)."""
+        sums = np.matmul(self.sums, weights)
+        parts = self.count + 2
+        return _line(sums[:, :parts], sums[:, parts : 2 * parts], sums[:, 2 * parts :], self.count)
+
+    def smooth(self, weighed: Floats, plain: Floats, line: Line, out: Floats) -> None:
+        """Write the smoothed phases; where no point is near, the plain ones, and at an end its neighbour."""
+        parts = self.count + 2
+        level, slope, near = line
+        sums = np.matmul(self.sums[: 2 * parts], weighed)
+        part = out[:, :parts, self.phases]
+        np.multiply(sums[:, :parts], level, out=part)
+        sums[:, parts:] *= slope
+        part += sums[:, parts:]
+        if not near.all():
+            np.copyto(part[:, 1:-1], plain, where=~near[:, 1:-1])
+            np.copyto(part[:, 0], part[:, 1], where=~near[:, 0])
+            np.copyto(part[:, -1], part[:, -2], where=~near[:, -1])
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted:
+    """What robust STL needs for series of one length."""
+
+    columns: int
+    period: int
+    phases: tuple[Phases, ...]
+    trend: Banded
+    places: NDArray[np.intp]
+    low: Banded
+    trend_lines: Lines
+    low_lines: Lines
+
+    def split(self, values: Floats, inner: int, outer: int) -> tuple[Floats, Floats, Floats]:
+        """The seasonal part, the trend and the weights of values (series, column)."""
+        present = ~np.isnan(values)
+        filled = values if present.all() else np.where(present, values, _mean(values)[:, None])
+        weights = present.astype(np.float64)
+        trend, season, rest = np.zeros_like(values), np.empty_like(values), np.empty_like(values)
+        smooth = np.zeros((len(values), -(-self.columns // self.period) + 2, self.period))
+        for turn in range(outer + 1):
+            self._turn(filled, weights, trend, season, (smooth, rest), inner)
+            if turn < outer:
+                np.subtract(filled, season, out=rest)
+                rest -= trend
+                weights = _believed(np.abs(rest, out=rest), present)
+        return season, trend, weights
+
+    def _turn(
+        self, values: Floats, weights: Floats, trend: Floats, season: Floats, room: tuple[Floats, Floats], inner: int
+    ) -> None:
+        """The inner iterations with the same weights: trend and season change in place, the room is for work."""
+        smooth, work = room
+        cut = self._cut(weights)
+        lines = [phases.lines(phases.of(cut)) for phases in self.phases]
+        total, first, second = self.trend(weights, 3)
+        level, slope, near = _line(total, first, second, self.columns)
+        for _ in range(inner):
+            part = np.subtract(values, trend, out=work)
+            plain, weighed = self._cut(part), self._cut(np.multiply(weights, part, out=season))
+            for phases, line in zip(self.phases, lines, strict=True):
+                phases.smooth(phases.of(weighed), phases.of(plain), line, smooth)
+            whole = smooth.reshape(len(values), -1)
+            low = self.low_lines.draw(self.low(whole[:, : self.columns + 2 * self.period], 1)[0], season)
+            np.subtract(whole[:, self.period : self.period + self.columns], low, out=season)
+            np.subtract(values, season, out=work)
+            at, more = self.trend(np.multiply(weights, work, out=trend), 2)
+            at *= level
+            more *= slope
+            at += more
+            if not near.all():
+                np.copyto(at, work[:, self.places], where=~near)
+            self.trend_lines.draw(at, trend)
+
+    def _cut(self, values: Floats) -> Floats:
+        """The values as (series, cycle, phase), zeros after the end."""
+        if self.columns % self.period == 0:
+            return values.reshape(len(values), -1, self.period)
+        cut = np.zeros((len(values), -(-self.columns // self.period), self.period))
+        cut.reshape(len(values), -1)[:, : self.columns] = values
+        return cut
+
+
+@lru_cache(maxsize=8)
+def weighted(columns: int, spans: Spans) -> Weighted:
+    """The plan for series of so many columns."""
+    period = spans.period
+    count, more = divmod(columns, period)
+    longer = (Phases(slice(0, more), count + 1, spans.seasonal),) if more else ()
+    phases = (*longer, Phases(slice(more, None), count, spans.seasonal))
+    trend, low = (along(columns, span, jump) for span, jump in zip(spans.spans, spans.jumps, strict=True))
+    return Weighted(
+        columns,
+        period,
+        phases,
+        Banded(trend.weights, trend.weights * trend.off, trend.weights * trend.off**2),
+        trend.places.astype(np.intp) - 1,
+        Banded(low_pass(columns, period, low)),
+        *(Lines(columns, jump) for jump in spans.jumps),
+    )
+
+
+def _line(weight: Floats, first: Floats, second: Floats, columns: int) -> Line:
+    """The local lines, by the sums of weights, of weights times distance and times its square."""
+    near = weight > 0
+    level = 1.0 / (weight if near.all() else np.where(near, weight, 1.0))
+    centre = first * level
+    spread = second * level
+    spread -= centre * centre
+    narrow = spread <= (NARROW * (columns - 1)) ** 2
+    if narrow.any():
+        spread[narrow] = np.inf
+    slope = np.divide(centre, spread, out=spread)
+    slope *= level
+    np.negative(slope, out=slope)
+    centre *= slope
+    level -= centre
+    return level, slope, near
+
+
+def _believed(off: Floats, present: Bools) -> Floats:
+    """The weights of points that are so far off, by the median of those that are there."""
+    usual = _usual(off, present)
+    none = ~((usual > 0) & (usual < np.inf))
+    part = np.divide(off, np.where(none, 1.0, usual)[:, None], out=off)
+    weights = part * part
+    np.subtract(1.0, weights, out=weights)
+    weights *= weights
+    np.copyto(weights, 1.0, where=part <= _TRUST)
+    np.copyto(weights, 0.0, where=part > _DOUBT)
+    weights[none] = 1.0
+    return weights if present.all() else weights * present
+
+
+def _usual(off: Floats, present: Bools) -> Floats:
+    """Six median deviations: three times the middle two, which are one where there is an odd number of them."""
+    size = off.shape[1]
+    if present.all():
+        low, high = size - size // 2 - 1, size // 2
+        ordered = np.partition(off, (low, high), axis=1)
+        total: Floats = 3.0 * (ordered[:, low] + ordered[:, high])
+        return total
+    ordered = np.where(present, off, np.inf)
+    ordered.sort(axis=1)
+    count, row = present.sum(axis=1), np.arange(len(off))
+    middle: Floats = ordered[row, np.minimum(count // 2, size - 1)]
+    middle += ordered[row, np.maximum(count - count // 2 - 1, 0)]
+    return 3.0 * middle
+
+
+def _mean(values: Floats) -> Floats:
+    """The mean of each row's points; 0 of none."""
+    present = ~np.isnan(values)
+    mean: Floats = np.where(present, values, 0.0).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
+    return mean
