@@ -10,6 +10,7 @@ from detectors.blocks import Floats, by_tiles, enough
 from detectors.decomposition import Spans, linear
 from detectors.frame import Frame
 from detectors.guard import Bools, Guard, Rows
+from detectors.robust import robust
 from detectors.rolling import Moments
 from detectors.running import parts
 from detectors.scores import Scores
@@ -18,6 +19,9 @@ _DAY = timedelta(days=1)
 _INNER = 5
 _CYCLES = 15
 """The season is smoothed over so many days."""
+
+_WHOLE = 0.9
+"""A window with this part of its points is complete: for the others stands what was expected."""
 
 _YOUNG = (3, 5, 9)
 """While the window is not full, the season is taken anew when it holds so many days."""
@@ -37,7 +41,8 @@ class Stl:
 
     `window`: whole days. Longer averages more days, and follows a new habit later. Before there are so many, the season
     is that of the first 3, 5 and 9 days; the first scores come with the sixth.
-    `warm_up`: this much of the window must have points.
+    `warm_up`: this much of the window must have points. Where a tenth of it is missing or far, these points have no
+    weight in the season.
     `guard`: a point farther off than this many deviations teaches neither the level nor the season, which is given its
     own forecast there. `adopt`: a shift that lasts this long is the new level; the one before it stays normal too for
     another day.
@@ -88,7 +93,7 @@ class Stl:
 
         def kernel(values: Floats) -> tuple[Floats, Floats]:
             past = _Seasoned(values, day, self.window // _DAY, frame.origin % day)
-            level, spread = guard.run(past.error, enough(values, day, max(2, day // 2), axis=1), past)
+            level, spread = guard.run(past.error, enough(values, day, max(2, day // 4), axis=1), past)
             unknown = ~enough(values, frame.periods(self.window), frame.periods(self.warm_up), axis=1)
             unknown[:, : past.known] = True
             level[unknown] = spread[unknown] = np.nan
@@ -104,7 +109,7 @@ class _Seasoned:
     def __init__(self, values: Floats, day: int, days: int, lead: int) -> None:
         self.values, self.day, self.days, self.lead = values, day, days, lead
         self.error, self.drawn = values.copy(), np.zeros(values.shape)
-        self.taught = np.zeros(values.shape)
+        self.taught, self.sure = np.zeros(values.shape), np.zeros(values.shape, dtype=np.bool_)
         self.season = np.zeros((len(values), day))
         self.level = Moments(self.error, day, max(2, day // 8))
         self.known = values.shape[1]
@@ -142,7 +147,9 @@ class _Seasoned:
     def leave(self, taken: Bools, expected: Floats) -> None:
         """Teach the day: the season it was expected to have, and what was taken beyond that."""
         off = self.error[:, self.stretch] - expected
-        off[~taken | np.isnan(off)] = 0.0
+        sure = taken & ~np.isnan(off)
+        off[~sure] = 0.0
+        self.sure[:, self.stretch] = sure
         np.add(off, self.drawn[:, self.stretch], out=self.taught[:, self.stretch])
 
     def _shift(self, first: int, stop: int) -> Floats:
@@ -159,8 +166,17 @@ class _Seasoned:
         days = first // self.day - 1
         if days < self.days and days not in _YOUNG:
             return
-        columns = min(days, self.days) * self.day
-        last = linear(columns, Spans(self.day, _CYCLES), _INNER).last(self.taught[:, first - columns : first])
+        last = self._season(slice(first - min(days, self.days) * self.day, first))
         last -= last.mean(axis=1, keepdims=True)
         self.season[:, (self.lead + np.arange(first - self.day, first)) % self.day] = last
         self.known = min(self.known, first + self.day)
+
+    def _season(self, window: slice) -> Floats:
+        """The last day of the season of a window."""
+        spans, taught, sure = Spans(self.day, _CYCLES), self.taught[:, window], self.sure[:, window]
+        sparse = np.flatnonzero(sure.sum(axis=1) < _WHOLE * sure.shape[1])
+        season = linear(sure.shape[1], spans, _INNER).last(taught)
+        if len(sparse):
+            points = np.where(sure[sparse], taught[sparse], np.nan)
+            season[sparse] = robust(points, spans, _INNER, 0).seasonal[:, -self.day :]
+        return season

@@ -140,6 +140,13 @@ def test_the_morning_after_a_night_of_zeros_is_no_alarm_and_its_absence_is() -> 
     assert (score[10 * HOUR : 23 * HOUR] < -5).all()  # after 23:00 it may be the night, an hour early
 
 
+def test_a_season_that_gaps_leave_is_the_whole_season() -> None:
+    values = office(9, weekend=1.0)
+    values[0, : 7 * DAY][np.random.default_rng(4).random(7 * DAY) < 0.5] = np.nan
+    expected = Stl()(frame(values)).expected[0, -DAY:]
+    assert np.abs(expected - office(9, seed=9, weekend=1.0)[0, -DAY:]).mean() < 12
+
+
 def test_weekends_are_quiet_once_three_have_been_seen() -> None:
     score = Seasonal()(frame(office(42))).score[0]
     assert np.nanmax(np.abs(score[28 * DAY :])) < 5
