@@ -200,8 +200,17 @@ def kept(days: int, series: int, wait: float) -> Iterator[Any]:
         yield {"points": size, "objects": len(files), "bytes": sum(path.stat().st_size for path in files)}
 
 
+def kernels(*, short: bool) -> Iterator[Any]:
+    """The detectors' kernels and their peers."""
+    from benchmarks.kernels import kernels
+
+    yield
+    yield kernels(short)
+
+
 MEASUREMENTS: dict[str, Measurement] = {
-    function.__name__: function for function in (read, as_dataframe, script, only_bytes, job, through, start, kept)
+    function.__name__: function
+    for function in (read, as_dataframe, script, only_bytes, job, through, start, kept, kernels)
 }
 
 

@@ -93,7 +93,7 @@ class Stl:
 
         def kernel(values: Floats) -> tuple[Floats, Floats]:
             past = _Seasoned(values, day, self.window // _DAY, frame.origin % day)
-            level, spread = guard.run(past.error, enough(values, day, max(2, day // 4), axis=1), past)
+            level, spread = guard.run(past.error, _ready(values, day), past)
             unknown = ~enough(values, frame.periods(self.window), frame.periods(self.warm_up), axis=1)
             unknown[:, : past.known] = True
             level[unknown] = spread[unknown] = np.nan
@@ -101,6 +101,13 @@ class Stl:
             return level, spread
 
         return by_tiles(frame, day, kernel)
+
+
+def _ready(values: Floats, day: int) -> Bools:
+    """Whether the day before each column has some points, and the series is as old: else a night is the only level."""
+    old = np.zeros(values.shape, dtype=np.bool_)
+    old[:, day:] = np.logical_or.accumulate(~np.isnan(values[:, : max(0, values.shape[1] - day)]), axis=1)
+    return old & enough(values, day, max(2, day // 4), axis=1)
 
 
 class _Seasoned:
