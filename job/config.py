@@ -3,7 +3,7 @@
 import difflib
 import fnmatch
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -85,6 +85,10 @@ class Rule(_Table):
 
     metrics: Words = Field(min_length=1, description="Presets, metric types or patterns such as *dropped*.")
     policy: Differing = Field(description="The settings of [policy] that differ for these metrics.")
+
+    def fits(self, names: Iterable[str]) -> bool:
+        """Whether it is about the metric that goes by these names."""
+        return any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in self.metrics)
 
 
 class CustomQuery(_Table):
@@ -206,7 +210,7 @@ class Settings(_Table):
         """The policy of the metric that goes by these names: [policy], then each fitting [[rule]] over it."""
         policy = self.policy
         for rule in self.rule:
-            if any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in rule.metrics):
+            if rule.fits(names):
                 differing = {key: getattr(rule.policy, key) for key in rule.policy.model_fields_set}
                 if "threshold" in differing:
                     differing.setdefault("false_alarms", None)

@@ -288,16 +288,17 @@ def _put(store: Store, place: str, data: bytes, meta: Mapping[str, str], there: 
 
 def policy_of(settings: Settings, query: Query) -> Policy:
     """The query's policy, with what a missing point means said out."""
-    policy = settings.policy_of(query.metric, query.name, *_presets(query.metric))
+    policy = settings.policy_of(*names(query))
     more: dict[str, Any] = {"absence": query.missing} if policy.absence == "preset" else {}
     if query.metric in RATIOS and not policy.min_absolute:
         more["min_absolute"] = RATIOS[query.metric].worth
     return policy.model_copy(update=more)
 
 
-def _presets(metric: str) -> tuple[str, ...]:
+def names(query: Query) -> tuple[str, ...]:
+    """What rules may call a query's metric: its type, its name, and its presets."""
     types = {name: [spec.type for spec in specs] for name, specs in PRESETS.items()} | RATIO_PRESETS
-    return tuple(name for name, each in types.items() if metric in each)
+    return (query.metric, query.name, *(name for name, each in types.items() if query.metric in each))
 
 
 def fingerprint(job: Job, query: Query, policy: Policy, quiet: Sequence[Quiet] = ()) -> str:

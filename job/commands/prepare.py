@@ -1,6 +1,6 @@
 """Put together and check everything that a run needs, before anything is read."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 
@@ -14,7 +14,7 @@ from job.plan import Slice, Window, custom, slices, window
 from job.presets import expand
 from job.query import Query
 from job.ratio import split
-from job.slices import Job
+from job.slices import Job, names
 from job.sources import Reader, Source, open_source, stand_in
 from job.sources.cached import Cached
 from job.sources.derived import Derived
@@ -40,6 +40,8 @@ def prepare(
         source = reader = Derived(source, reader)
     span = window(settings, present)
     every = slices(queries(settings, source), span, settings.parts)
+    for words in _idle(settings, every):
+        log("WARNING", "rule.unused", words)
     job = Job(
         settings=settings,
         source=source,
@@ -54,6 +56,15 @@ def prepare(
         meter=meter,
     )
     return job, every, span
+
+
+def _idle(settings: Settings, every: Iterable[Slice]) -> Iterator[str]:
+    """The rules that fit no metric of this run: meant for another, or misspelt."""
+    here = {names(piece.query) for piece in every}
+    for rule in settings.rule:
+        if not any(rule.fits(each) for each in here):
+            there = ", ".join(sorted({each[0] for each in here}))
+            yield f"[[rule]] metrics = {', '.join(rule.metrics)} fits no metric of this run; there are: {there}"
 
 
 def _remembering(
