@@ -10,7 +10,6 @@ from detectors.blocks import Floats, by_tiles, enough
 from detectors.decomposition import Spans, linear
 from detectors.frame import Frame
 from detectors.guard import Bools, Guard, Rows
-from detectors.robust import robust
 from detectors.rolling import Moments
 from detectors.running import parts
 from detectors.scores import Scores
@@ -20,10 +19,7 @@ _INNER = 5
 _CYCLES = 15
 """The season is smoothed over so many days."""
 
-_WHOLE = 0.9
-"""A window with this part of its points is complete: for the others stands what was expected."""
-
-_YOUNG = (3, 5, 9)
+_YOUNG = (5,)
 """While the window is not full, the season is taken anew when it holds so many days."""
 
 
@@ -40,12 +36,11 @@ class Stl:
     knows no week: where weekends differ, `seasonal` is the detector to take.
 
     `window`: whole days. Longer averages more days, and follows a new habit later. Before there are so many, the season
-    is that of the first 3, 5 and 9 days; the first scores come with the sixth.
-    `warm_up`: this much of the window must have points. Where a tenth of it is missing or far, these points have no
-    weight in the season.
-    `guard`: a point farther off than this many deviations teaches neither the level nor the season, which is given its
-    own forecast there. `adopt`: a shift that lasts this long is the new level; the one before it stays normal too for
-    another day.
+    is that of the first 5 days; the first scores come with the eighth.
+    `warm_up`: this much of the window must have points.
+    `guard`: a point farther off than this many deviations teaches neither the level nor the season: STL is given the
+    mean of the other days at that time, as for a missing point. `adopt`: a shift that lasts this long is the new level;
+    the one before it stays normal too for another day.
 
     `history` is the window, three days and `adopt`: more past changes no score of quiet data by 0.01 deviations.
 
@@ -56,7 +51,7 @@ class Stl:
     >>> values[-12] = 20.0  # noon as if it were night
     >>> frame = Frame(values[None], datetime(2026, 10, 1, tzinfo=UTC), timedelta(hours=1), ({},))
     >>> Stl()(frame).score.round()[0, -13:-10]
-    array([  2., -46.,  -1.])
+    array([  2., -45.,  -1.])
 
     Raises:
         ValueError: the frame's step does not divide a day, or leaves it fewer than two columns.
@@ -64,7 +59,7 @@ class Stl:
     Cleveland et al., "STL: A Seasonal-Trend Decomposition Procedure Based on Loess", J. Official Statistics 6(1), 1990.
     """
 
-    window: timedelta = timedelta(days=14)
+    window: timedelta = timedelta(days=10)
     warm_up: timedelta = timedelta(days=2)
     guard: float = 5.0
     adopt: timedelta = timedelta(hours=6)
@@ -152,12 +147,11 @@ class _Seasoned:
         self.level.recall(row, column)
 
     def leave(self, taken: Bools, expected: Floats) -> None:
-        """Teach the day: the season it was expected to have, and what was taken beyond that."""
+        """Teach the day: what was taken of it, less its level."""
         off = self.error[:, self.stretch] - expected
         sure = taken & ~np.isnan(off)
-        off[~sure] = 0.0
         self.sure[:, self.stretch] = sure
-        np.add(off, self.drawn[:, self.stretch], out=self.taught[:, self.stretch])
+        np.add(off, self.drawn[:, self.stretch], out=self.taught[:, self.stretch], where=sure)
 
     def _shift(self, first: int, stop: int) -> Floats:
         """The mean of the seasons over the day before each column: where it is not 0, the errors' mean is no level."""
@@ -179,11 +173,11 @@ class _Seasoned:
         self.known = min(self.known, first + self.day)
 
     def _season(self, window: slice) -> Floats:
-        """The last day of the season of a window."""
-        spans, taught, sure = Spans(self.day, _CYCLES), self.taught[:, window], self.sure[:, window]
-        sparse = np.flatnonzero(sure.sum(axis=1) < _WHOLE * sure.shape[1])
-        season = linear(sure.shape[1], spans, _INNER).last(taught)
-        if len(sparse):
-            points = np.where(sure[sparse], taught[sparse], np.nan)
-            season[sparse] = robust(points, spans, _INNER, 0).seasonal[:, -self.day :]
-        return season
+        """The last day of the season of a window, in which a gap has the mean of its time of day."""
+        taught, sure = self.taught[:, window], self.sure[:, window]
+        if not sure.all():
+            days = len(taught), -1, self.day
+            count = sure.reshape(days).sum(axis=1)
+            mean = taught.reshape(days).sum(axis=1) / np.maximum(count, 1)
+            taught = np.where(sure.reshape(days), taught.reshape(days), mean[:, None]).reshape(taught.shape)
+        return linear(taught.shape[1], Spans(self.day, _CYCLES), _INNER).last(taught)
