@@ -114,6 +114,7 @@ def test_units_do_not_matter_and_nothing_becomes_infinite() -> None:
     assert np.isfinite(inject(of(np.full((3, 20), 1e308)), every).values).all()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 30), st.lists(st.sampled_from([1.5, 2.0, 3.0, 5.0]), min_size=1, max_size=4, unique=True))
 def test_in_as_many_replays_every_place_has_every_size_once(count: int, sizes: list[float]) -> None:
     kinds = list(KINDS.values())

@@ -114,6 +114,13 @@ def test_what_is_far_from_usual_is_caught_and_what_is_not_is_missed() -> None:
     assert trial.plain[0].false_alarms == 0
 
 
+def test_the_delay_is_that_of_certainty() -> None:
+    sure = contestant(lambda v: v - 100)
+    settings = Settings.model_validate({"policy": {"persistence": "3/3", "loud": 1e9, "min_relative": 0}})
+    trial = tried(replace(sure, settings=settings), kinds=(KINDS["shift"],))
+    assert {f.delay for f in trial.found} == {3 * HOUR}
+
+
 def test_a_detector_that_always_cries_catches_nothing_and_pays() -> None:
     trial = tried(contestant(lambda values: np.full(values.shape, 100.0)), kinds=(KINDS["spike"],))
     assert {f.delay for f in trial.found} == {None}
