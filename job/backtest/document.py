@@ -61,7 +61,7 @@ def document(
         },
         "cooldown": text(plan.cooldown),
         "contestants": [_contestant(summary) for summary in summaries],
-        "series": sorted(_series(trial, summaries), key=lambda one: (one["metric"], one["series"])),
+        "series": sorted(_series(trial, summaries), key=lambda one: (one["project"], one["metric"], one["series"])),
         "unmet": list(unmet),
     }
 
@@ -73,23 +73,27 @@ def _contestant(summary: Summary) -> dict[str, Any]:
         "false_alarms": summary.false_alarms,
         "series_weeks": significant(summary.weeks, 6),
         "false_alarms_a_week": _number(summary.rate),
-        **{key: value for key, value in _cell(every).items() if key not in {"kind", "size", "deviations"}},
+        **_whole(every),
         **({} if summary.usual is None else {"smallest": _size(summary.usual)}),
         "aside": summary.aside,
         "labelled": _labelled(summary.labelled),
         "by_kind": [
-            _cell(merged(own, kind)) for kind in KINDS if (own := [c for c in summary.cells if c.kind == kind])
+            {"kind": kind, **_whole(merged(own))}
+            for kind in KINDS
+            if (own := [cell for cell in summary.cells if cell.kind == kind])
         ],
         "by_size": [_cell(cell) for cell in summary.cells],
     }
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
+    """The incidents of one kind and size."""
+    return {"kind": cell.kind, "size": _size(cell.size), "deviations": cell.deviations, **_whole(cell)}
+
+
+def _whole(cell: Cell) -> dict[str, Any]:
     median, late = cell.delay(0.5), cell.delay(0.9)
     return {
-        "kind": cell.kind,
-        "size": _size(cell.size),
-        "deviations": cell.deviations,
         "incidents": cell.incidents,
         "caught": cell.caught,
         "recall": _number(cell.recall),
@@ -109,6 +113,7 @@ def _series(trial: Trial, summaries: Sequence[Summary]) -> Iterator[dict[str, An
     """Each series with what the contestants made of it."""
     for number, series in enumerate(trial.series):
         yield {
+            "project": series.project,
             "series": series.name,
             "metric": series.metric,
             "unit": series.unit,

@@ -79,10 +79,10 @@ class Summary:
         return merged([cell for cell in self.cells if cell.size >= least])
 
 
-def merged(cells: Sequence[Cell], kind: str = "") -> Cell:
-    """Several cells as one."""
+def merged(cells: Sequence[Cell]) -> Cell:
+    """Several cells as one, of no kind and size."""
     delays = tuple(delay for cell in cells for delay in cell.delays)
-    return Cell(kind, min((c.size for c in cells), default=np.inf), None, sum(c.incidents for c in cells), delays)
+    return Cell("", np.inf, None, sum(cell.incidents for cell in cells), delays)
 
 
 def summarise(trial: Trial, name: str, step: timedelta, sizes: Sequence[float], windows: Sequence[Window]) -> Summary:

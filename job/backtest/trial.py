@@ -63,6 +63,7 @@ class Series:
     unit: str
     level: float
     noise: float
+    project: str = ""
 
 
 @dataclass
@@ -175,7 +176,7 @@ def tellable(kinds: tuple[Kind, ...], policy: Policy) -> tuple[Kind, ...]:
 def _series(subject: Subject, usual: NDArray[np.float64]) -> Iterator[Series]:
     levels = median(subject.frame.values, axis=1)
     for labels, level, spread in zip(subject.frame.labels, levels.tolist(), usual.tolist(), strict=True):
-        yield Series(name_of(labels), subject.query.metric, subject.unit, level, spread)
+        yield Series(name_of(labels), subject.query.metric, subject.unit, level, spread, subject.query.project)
 
 
 def _columns(frame: Frame, window: Window) -> tuple[int, int]:
