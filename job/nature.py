@@ -136,7 +136,9 @@ def movement(
 
 
 def _move(anomalies: list[Anomaly]) -> Move:
-    """Add up the peaks of the worst anomaly of each series, and everything that was too much."""
+    """Add up the peaks of the worst anomaly of each series, and everything that was too much; packets, if both."""
+    units = {a.unit for a in anomalies}
+    anomalies = [a for a in anomalies if a.unit == "packets/s"] if {"packets/s", "By/s"} <= units else anomalies
     worst: dict[str, Anomaly] = {}
     for a in anomalies:
         key = f"{a.query} {a.series}"
@@ -348,7 +350,7 @@ def _small(of: Movement, way: Way) -> Iterator[str]:
     size, usual = _added_size(of, way), _usual_size(of, way)
     packets = of.rose(way, "packets")
     if packets and size is None:
-        if of.flat(way, "bytes") and packets.ratio >= 2.5:
+        if of.flat(way, "bytes") and packets.ratio >= (1.5 if of.drops else 2.5):
             yield f"{Slot(way, 'bytes')} were not flagged, so the added packets are small"
     elif size is not None and (size < TINY or _shrunk(of, way)):
         compared = f", {usual:.0f} B are usual" if usual else ""

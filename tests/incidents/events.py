@@ -16,6 +16,7 @@ METRICS = {
     "out bytes": "compute.googleapis.com/instance/network/sent_bytes_count",
     "in packets": "compute.googleapis.com/instance/network/received_packets_count",
     "out packets": "compute.googleapis.com/instance/network/sent_packets_count",
+    "refused bytes": "compute.googleapis.com/firewall/dropped_bytes_count",
     "refused": "compute.googleapis.com/firewall/dropped_packets_count",
 }
 

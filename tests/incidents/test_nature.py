@@ -116,6 +116,17 @@ def test_drops_that_stay_the_same_are_no_flat_top_of_the_traffic() -> None:
     assert one.nature == "partial loss"
 
 
+def test_bytes_and_packets_are_never_added_up() -> None:
+    both = named(event("refused bytes", 24_000, 0), event("refused", 400, 0))
+    assert "400 packets/s refused" in both.sentence
+
+
+def test_a_small_rise_of_packets_is_a_scan_where_the_firewall_refuses_more() -> None:
+    few = event("out packets", 900, 500)
+    assert named(few, event("refused", 400, 0)).nature == "scan-like"
+    assert named(few).nature != "scan-like"
+
+
 def test_every_nature_has_a_case_here_or_above() -> None:
     assert {*CASES, "saturation", "traffic shift"} == set(NATURES)
     assert len(RULES) == len(NATURES) - 2
