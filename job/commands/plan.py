@@ -8,7 +8,7 @@ from job.commands.show import console, line
 from job.config import Settings
 from job.examine import needed
 from job.log import plain_lines
-from job.plan import DAY, whole
+from job.plan import DAY, Slice, batches, whole
 from job.slices import policy_of
 from job.units import clean, utc
 
@@ -32,18 +32,22 @@ def plan(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     returned = calls = 0
     for query in dict.fromkeys(piece.query for piece in every):
         days = [piece for piece in every if piece.query == query]
-        start = days[0].start - needed(job.detectors, policy_of(settings, query), query.step)
-        end = whole(min(job.now, days[-1].start + DAY), query.step)
-        series = job.source.count(query, start, end)
-        points = series * ((end - start) // query.step)
-        asked = len(days) + points // PAGE
+        past = needed(job.detectors, policy_of(settings, query), query.step)
+        reads = [(some[0].start - past, _end(some[-1], job.now)) for some in batches(tuple(days))]
+        series = job.source.count(query, reads[0][0], reads[-1][1])
+        points = series * sum((end - start) // query.step for start, end in reads)
+        asked = len(reads) + points // PAGE
         part = f"{query.part + 1}/{query.parts}"
         counts = (f"{n:,}" for n in (len(days), series, points, asked))
         shown.add_row(Text(clean(query.metric, 150)), Text(clean(query.project)), part, *counts)
-        returned, calls = returned + series * len(days), calls + asked
+        returned, calls = returned + series * len(reads), calls + asked
     to = console()
     to.print(shown)
     line(to, f"{utc(span.start)} to {utc(span.end)}, days taken whole: {len(every)} slices, about {calls:,} calls")
     cost = f"about ${returned / 1e6 * PRICE:.2f}, or nothing within the free million of the month"
     line(to, f"{returned:,} series returned; {cost if settings.source == 'monitoring' else 'free'}")
     return 0
+
+
+def _end(piece: Slice, now: datetime) -> datetime:
+    return whole(min(now, piece.start + DAY), piece.query.step)
