@@ -92,12 +92,14 @@ class Synthetic:
 
     def read(self, query: Query, start: datetime, end: datetime) -> Frame:
         """The query's series over `[start, end)`, after the contract of `Source.read`."""
+        self._check(query, start, end)
         width = (end - start) // query.step
         labels, values = grouped(self._rows(query, start, end), query, width)
         return Frame(values, start, query.step, labels)
 
     def blocks(self, query: Query, start: datetime, end: datetime, rows: int) -> Iterator[Frame]:
         """The query's series over `[start, end)`, so many at once; groups of several machines are held whole first."""
+        self._check(query, start, end)
         if query.group_by and query.split_by not in query.group_by:
             yield from cut(self.read(query, start, end), rows)
             return
@@ -107,7 +109,6 @@ class Synthetic:
             yield Frame(values, start, query.step, labels)
 
     def _rows(self, query: Query, start: datetime, end: datetime) -> Iterator[tuple[Labels, NDArray[np.float64]]]:
-        self._check(query, start, end)
         days = range((start - _EPOCH) // _DAY, -((_EPOCH - end) // _DAY))
         first = (start - _EPOCH - days.start * _DAY) // query.step
         wanted = slice(first, first + (end - start) // query.step)
