@@ -63,7 +63,9 @@ class Adaptive:
     `days`: seven, so that one odd day and a weekend are outvoted.
     `recent`, `memory`: shorter forgives recurring bursts later and forgets them sooner. `recent` is more than a
     week, so that what comes every week is in it.
-    `tail`: which part of the hours counts as the tail; smaller follows the largest more closely, with less to go by.
+    `tail`, `rare`: which part of the hours counts as the tail of the last days, and of the memory; smaller follows the
+    largest more closely, with less to go by. The memory has more of them, and what is rare is told from it: bursts that
+    are another thing than the rest of the tail are not averaged with that.
     `strongest`: 0 demands that all views agree, 1 that one of them is sure.
     `warm_up`: so much of `recent` must have points, else the score is NaN.
 
@@ -86,6 +88,7 @@ class Adaptive:
     recent: timedelta = timedelta(days=10)
     memory: timedelta = timedelta(days=28)
     tail: float = 0.18
+    rare: float = 0.05
     strongest: float = 0.25
     warm_up: timedelta = timedelta(days=1)
 
@@ -94,8 +97,9 @@ class Adaptive:
             raise ValueError(f"days is {self.days}; a daily profile needs at least one day")
         if not _DAY <= self.recent <= self.memory:
             raise ValueError(f"recent {self.recent} is not between one day and memory {self.memory}")
-        if not 0 < self.tail < 1:
-            raise ValueError(f"tail {self.tail} is not a part of the hours: it lies between 0 and 1")
+        for name, part in (("tail", self.tail), ("rare", self.rare)):
+            if not 0 < part < 1:
+                raise ValueError(f"{name} {part} is not a part of the hours: it lies between 0 and 1")
         if not 0 <= self.strongest <= 1:
             raise ValueError(f"strongest {self.strongest} is not a weight between 0 and 1")
         if not timedelta(0) < self.warm_up <= self.recent:
@@ -265,17 +269,19 @@ class _Judge:
 
     def _tails(self, largest: Floats) -> tuple[tail.Tail, tail.Tail]:
         day = self._calendar.blocks
-        recent = self._fits(largest, self._every, self._detector.recent)
-        whole = tail.repeat(self._fits(largest, day, self._detector.memory), day // self._every)
+        detector = self._detector
+        recent, young = self._fits(largest, self._every, detector.recent, (detector.tail, detector.rare))
+        (whole,) = self._fits(largest, day, detector.memory, (detector.rare,))
+        whole = tail.repeat(whole, day // self._every)
         born = np.argmax(~np.isnan(largest), axis=1)[:, None]
-        young = np.arange(self._moments) * self._every < born + _YOUNG * day
-        whole = tail.where(young | np.isnan(whole.start), recent, whole)
+        known = np.arange(self._moments) * self._every >= born + _YOUNG * day
+        whole = tail.where(known & ~np.isnan(whole.start), whole, young)
         return tail.where(np.isnan(recent.start) | (recent.scale == 0), whole, recent), whole
 
-    def _fits(self, largest: Floats, every: int, window: timedelta) -> tail.Tail:
+    def _fits(self, largest: Floats, every: int, window: timedelta, shares: Sequence[float]) -> list[tail.Tail]:
         day = self._calendar.blocks
         least = max(2, round(self._detector.warm_up / _DAY * day))
-        return tail.fits(largest, every, round(window / _DAY * day), self._detector.tail, least, day)
+        return tail.fits(largest, every, round(window / _DAY * day), shares, least, day)
 
 
 def _balance(past: _Past) -> Floats:

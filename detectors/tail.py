@@ -1,17 +1,18 @@
 """How rare a deviation is, judged by the largest ones of the series' own past hours.
 
     P(the largest deviation of an hour >= s) = p * (1 + shape * (s - u) / scale) ** (-1 / shape)    for s > u
-    shape = xi + 1 / k        scale = (1 - xi) * mean        xi = (1 - mean ** 2 / variance) / 2, from 0 to 0.1
+    shape = xi + 1 / k        scale = (1 - xi) * mean        xi = (1 - mean ** 2 / variance) / 2, from 0 to 0.2
 
-u is the quantile of the past hourly maxima that a share `tail` of them exceeds, p the share that does exceed it, k
-their number; mean and variance are those of the excesses over u. This is a generalised Pareto law (Balkema and de Haan
-1974, Pickands 1975) fitted by moments (Hosking and Wallis 1987), its shape held between the exponential law's and a
-little more, as a dozen numbers cannot tell it, and heavier while the mean is only known from k of them. Below u the
-logarithm runs straight to 0. Hourly maxima make one threshold mean one rate of alarms whatever the step of the series
-is, and however its noise hangs together within an hour.
+u is the quantile of the past hourly maxima that a given share of them exceeds, p the share that does exceed it, k
+their number; mean and variance are those of the excesses over u, of which what came on one day only is cut. This is a
+generalised Pareto law (Balkema and de Haan 1974, Pickands 1975) fitted by moments (Hosking and Wallis 1987), its shape
+held between the exponential law's and a little more, as a few dozen numbers cannot tell it, and heavier while the mean
+is only known from k of them. Below u the logarithm runs straight to 0; from where s is too rare for any past to tell it
+goes on with the slope that it has there. Hourly maxima make one threshold mean one rate of alarms whatever the step of
+the series is, and however its noise hangs together within an hour.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,11 +24,15 @@ from detectors.scores import RELATIVE_FLOOR
 
 Places = NDArray[np.intp]
 
-_HEAVIEST = 0.1
+_HEAVIEST = 0.2
 
-_CAP = 30.0
+_RAREST = -10.0
+"""From this logarithm on, once in years, the law falls as an exponential one: no past tells a power so far out, and
+what is enormous shall look so, even where only one view sees it."""
+
+_CAP, _SHAPELY = 30.0, 2.0
 """No excess counts for more than this many times the second largest of the daily ones: what came on one day only, be it
-enormous, is an incident and hides no other; what comes again is learned."""
+enormous, is an incident and hides no other; what comes again is learned. The shape is told by still less of it."""
 
 
 _ROWS = 128
@@ -56,17 +61,17 @@ def maxima(deviations: Floats, width: int) -> Floats:
     return largest
 
 
-def fits(largest: Floats, every: int, window: int, share: float, least: int, day: int) -> Tail:
-    """The tails of the `window` hourly maxima before each `every`-th block, the first of them unknown.
+def fits(largest: Floats, every: int, window: int, shares: Sequence[float], least: int, day: int) -> list[Tail]:
+    """For each share the tails of the `window` hourly maxima before each `every`-th block, the first of them unknown.
 
     Where fewer than `least` maxima are known, so is no tail. A day has `day` blocks, `largest` whole days, `every` is a
     part of a day; a window is as many times `every` as comes nearest.
     """
-    parts = [_fits(largest[i : i + _ROWS], every, window, share, least, day) for i in range(0, len(largest), _ROWS)]
-    return Tail(*np.concatenate(parts, axis=1))
+    parts = [_fits(largest[i : i + _ROWS], every, window, shares, least, day) for i in range(0, len(largest), _ROWS)]
+    return [Tail(*fitted) for fitted in np.concatenate(parts, axis=2)]
 
 
-def _fits(largest: Floats, every: int, window: int, share: float, least: int, day: int) -> Floats:
+def _fits(largest: Floats, every: int, window: int, shares: Sequence[float], least: int, day: int) -> Floats:
     known = np.where(np.isnan(largest), -1.0, largest)  # below every deviation
     spans = max(1, min(round(window / every), known.shape[1] // every))
     moments = known.shape[1] // every
@@ -75,12 +80,19 @@ def _fits(largest: Floats, every: int, window: int, share: float, least: int, da
     before = np.maximum(np.arange(moments) - spans, 0)
     count = seen[:, :moments] - seen[:, before]
     usual = _second(known, before * every, np.arange(moments) * every, day)
-    answer = np.full((4, len(known), -(-moments // spans) * spans), np.nan)
-    for place, tops in enumerate(_tops(known, every, spans, max(1, round(share * spans * every)) + 1)):
+    answer = np.full((len(shares), 4, len(known), -(-moments // spans) * spans), np.nan)
+    for place, tops in enumerate(_tops(known, every, spans, _most(max(shares), spans * every))):
         some = slice(place, moments, spans)
-        tail = _fit(tops[:, : len(range(place, moments, spans))], count[:, some], usual[:, some], share)
-        answer[:, :, some] = np.where(count[:, some] >= least, tail, np.nan)
-    return answer[:, :, :moments]
+        for fitted, share in zip(answer, shares, strict=True):
+            top = tops[:, : len(range(place, moments, spans)), -_most(share, spans * every) :]
+            tail = _fit(top, count[:, some], usual[:, some], share)
+            fitted[:, :, some] = np.where(count[:, some] >= least, tail, np.nan)
+    return answer[:, :, :, :moments]
+
+
+def _most(share: float, window: int) -> int:
+    """How many of the largest of a window there are down to the start of its tail."""
+    return max(1, round(share * window)) + 1
 
 
 def _tops(known: Floats, every: int, spans: int, most: int) -> Iterator[Floats]:
@@ -115,15 +127,21 @@ def _fit(top: Floats, count: Floats, usual: Floats, share: float) -> Floats:
     start = np.take_along_axis(top, top.shape[2] - 1 - wanted[:, :, None], axis=2)
     excess = np.maximum(top - start, 0.0)
     start = start[:, :, 0]
-    limit = usual - start
-    np.minimum(excess, _CAP * np.where(limit > 0, limit, np.inf)[:, :, None], out=excess)
+    limit = np.where(usual > start, usual - start, np.inf)[:, :, None]
     beyond = np.count_nonzero(excess, axis=2)
+    np.minimum(excess, _CAP * limit, out=excess)
     mean = excess.sum(axis=2) / np.maximum(beyond, 1)
-    variance = np.einsum("ijk,ijk->ij", excess, excess) / np.maximum(beyond, 1) - mean**2
-    spread = np.where(variance > 0, variance, np.inf)
-    heavy = np.where(variance > 0, np.clip((1 - mean**2 / spread) / 2, 0.0, _HEAVIEST), 0.0)
+    heavy = _heaviness(np.minimum(excess, _SHAPELY * limit, out=excess), np.maximum(beyond, 1))
     shape = heavy + 1 / np.where(beyond > 0, beyond, wanted)
     return np.stack([start, np.maximum(beyond, 0.5) / np.maximum(count, 1), (1 - heavy) * mean, shape])
+
+
+def _heaviness(excess: Floats, beyond: Places) -> Floats:
+    """What the moments of the excesses, of which so many are not 0, say of the shape."""
+    square = (excess.sum(axis=2) / beyond) ** 2
+    variance = np.einsum("ijk,ijk->ij", excess, excess) / beyond - square
+    ratio = square / np.where(variance > 0, variance, np.inf)
+    return np.where(variance > 0, np.clip((1 - ratio) / 2, 0.0, _HEAVIEST), 0.0)
 
 
 def _second(known: Floats, first: Places, last: Places, day: int) -> Floats:
@@ -165,8 +183,10 @@ def _log_beyond(deviations: Floats, tail: Tail, at: tuple[Places, ...]) -> Float
     scale = np.maximum(tail.scale[at], RELATIVE_FLOOR * deviations)
     excess = np.maximum(deviations - start, 0.0) * shape / scale
     straight = share * deviations / np.where(start > 0, start, np.inf)
-    answer: Floats = np.where(excess > 0, share - np.log1p(excess) / shape, straight)
-    return answer
+    bend = np.expm1(shape * (share - _RAREST))  # where the excess is that rare
+    beyond = np.maximum(excess - bend, 0.0) / (1 + bend)
+    answer: Floats = share - (np.log1p(np.minimum(excess, bend)) + beyond) / shape
+    return np.where(excess > 0, answer, straight)
 
 
 def log_at(deviations: Floats, tails: Pair, at: Places) -> Floats:
@@ -182,7 +202,9 @@ def quantile(log_probability: float, tails: Pair) -> Floats:
 
 
 def _quantile(log_probability: float, tail: Tail) -> Floats:
-    times = np.expm1(tail.shape * np.maximum(np.log(tail.share) - log_probability, 0.0)) / tail.shape
+    share = np.log(tail.share)
+    times = np.expm1(tail.shape * np.maximum(share - max(log_probability, _RAREST), 0.0)) / tail.shape
+    times += max(_RAREST - log_probability, 0.0) * np.exp(tail.shape * (share - _RAREST))
     least = 2 * RELATIVE_FLOOR * (tail.start + tail.scale * times)
     answer: Floats = tail.start + np.maximum(tail.scale, least) * times
     return answer

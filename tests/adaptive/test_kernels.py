@@ -107,8 +107,11 @@ def slow_fit(past: Floats, daily: Floats, share: float) -> tuple[float, float, f
     limit = tail._CAP * days[1] if len(days) > 1 and days[1] > 0 else np.inf
     capped = [min(x, limit) for x in excess] or [0.0]
     mean = sum(capped) / len(capped)
-    variance = sum(x * x for x in capped) / len(capped) - mean**2
-    heavy = min(0.1, max(0.0, (1 - mean**2 / variance) / 2)) if variance > 0 else 0.0
+    twice = limit / tail._CAP * tail._SHAPELY
+    plain = [min(x, twice) for x in capped]
+    square = (sum(plain) / len(plain)) ** 2
+    variance = sum(x * x for x in plain) / len(plain) - square
+    heavy = min(0.2, max(0.0, (1 - square / variance) / 2)) if variance > 0 else 0.0
     return start, max(len(excess), 0.5) / len(there), (1 - heavy) * mean, heavy + 1 / (len(excess) or wanted)
 
 
@@ -117,7 +120,7 @@ def test_the_tails_of_the_largest(every: int, window: int, share: float) -> None
     day, least = 24, 20
     largest = np.abs(awkward(8, 10 * day))
     largest[0, 100] = 1e6
-    got = tail.fits(largest, every, window, share, least, day)
+    (got,) = tail.fits(largest, every, window, (share,), least, day)
     for i, row in enumerate(largest):
         for k in range(got.start.shape[1]):
             fitted = got.start[i, k], got.share[i, k], got.scale[i, k], got.shape[i, k]
@@ -131,40 +134,60 @@ def test_the_tails_of_the_largest(every: int, window: int, share: float) -> None
             assert fitted == pytest.approx(slow_fit(past, daily, share), rel=1e-6, abs=1e-12)
 
 
+def test_several_shares_at_once_are_each_alone() -> None:
+    largest = np.abs(awkward(8, 10 * 24))
+    both = tail.fits(largest, 6, 48, (0.3, 0.05), 10, 24)
+    for share, one in zip((0.3, 0.05), both, strict=True):
+        (alone,) = tail.fits(largest, 6, 48, (share,), 10, 24)
+        for name in tail.Tail.__annotations__:
+            np.testing.assert_allclose(getattr(one, name), getattr(alone, name), rtol=1e-12)
+
+
 def test_one_enormous_hour_hardly_widens_the_tail_and_one_a_day_does() -> None:
     past = np.abs(np.random.default_rng(2).normal(size=(1, 24 * 29)))
 
     def scale() -> float:
-        return float(tail.fits(past, 24, 24 * 28, 0.15, 24, 24).scale[0, -1])
+        return float(tail.fits(past, 24, 24 * 28, (0.15,), 24, 24)[0].scale[0, -1])
 
     calm = scale()
     past[0, 100] = 1e9
-    assert scale() < 2 * calm
+    assert scale() < 2.5 * calm
     past[0, 5::24] = 1e9
     assert scale() > 1e6 * calm
 
 
 def test_a_tail_knows_only_hours_before_it() -> None:
     largest = np.abs(awkward(8, 96))
-    whole = tail.fits(largest, 6, 48, 0.2, 10, 24)
+    (whole,) = tail.fits(largest, 6, 48, (0.2,), 10, 24)
     largest[:, 48:] = 1e6
-    cut = tail.fits(largest, 6, 48, 0.2, 10, 24)
+    (cut,) = tail.fits(largest, 6, 48, (0.2,), 10, 24)
     for name in tail.Tail.__annotations__:
         np.testing.assert_array_equal(getattr(cut, name)[:, :9], getattr(whole, name)[:, :9])
     assert np.isnan(whole.start[:, 0]).all()
 
 
-def test_the_probability_falls_straight_to_the_start_and_as_a_power_beyond() -> None:
+def test_the_probability_falls_straight_then_as_a_power_and_in_the_end_as_an_exponential() -> None:
     one = tail.Tail(*(np.array([[x]]) for x in (2.0, 0.15, 0.5, 0.2)))
     two = tail.Tail(*(np.array([[x]]) for x in (3.0, 0.1, 0.7, 0.1)))
-    got = tail.log_probability(np.array([[0.0, 1.0, 2.5, 40.0, np.nan]]), (one, two), 5)[0]
+    got = tail.log_probability(np.array([[0.0, 1.0, 2.5, 9.0, 40.0, np.nan]]), (one, two), 6)[0]
 
     def alone(x: float, start: float, share: float, scale: float, shape: float) -> float:
-        return log(share) * x / start if x <= start else log(share) - log1p(shape * (x - start) / scale) / shape
+        if x <= start:
+            return log(share) * x / start
+        last = start + scale / shape * (exp(shape * (log(share) - tail._RAREST)) - 1)
+        power = log(share) - log1p(shape * (min(x, last) - start) / scale) / shape
+        return power - max(x - last, 0.0) / (scale + shape * (last - start))
 
-    for x, log_p in zip((0.0, 1.0, 2.5, 40.0), got, strict=False):
+    for x, log_p in zip((0.0, 1.0, 2.5, 9.0, 40.0), got, strict=False):
         assert log_p == pytest.approx((alone(x, 2.0, 0.15, 0.5, 0.2) + alone(x, 3.0, 0.1, 0.7, 0.1)) / 2)
-    assert np.isnan(got[4])
+    assert np.isnan(got[5])
+    for p in (-1.0, -5.0, -30.0):
+        far = tail.quantile(p, (one, two))[0, 0]
+        logs = [
+            alone(far, *(float(x) for x in (t.start[0, 0], t.share[0, 0], t.scale[0, 0], t.shape[0, 0])))
+            for t in (one, two)
+        ]
+        assert max(logs) == pytest.approx(min(p, max(logs))), "no more probable than that"
 
 
 def test_deviates_are_those_of_the_normal_law() -> None:

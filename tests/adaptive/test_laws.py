@@ -30,6 +30,7 @@ def test_the_examples_are_true(module: Any) -> None:
         ({"memory": timedelta(days=7)}, "memory 7 days"),
         ({"tail": 1.0}, "tail 1.0"),
         ({"tail": 0.0}, "tail 0.0"),
+        ({"rare": 1.0}, "rare 1.0"),
         ({"strongest": 1.1}, "strongest 1.1"),
         ({"warm_up": timedelta(0)}, "warm_up 0:00:00"),
         ({"warm_up": timedelta(days=11)}, "warm_up 11 days"),
