@@ -125,7 +125,8 @@ def methods() -> dict[str, Callable[[Series], NDArray[np.bool_]]]:
 
 def _settings() -> dict[str, Settings]:
     textbook = {"detection": "textbook"}
-    alone = {f"`{one}` alone": load(textbook | {"detectors": one}, {}, str) for one in ("zscore", "ewma", "seasonal")}
+    names = ("zscore", "ewma", "seasonal", "stl")
+    alone = {f"`{one}` alone": load(textbook | {"detectors": one}, {}, str) for one in names}
     return {"**the default**": load({}, {}, str), "`textbook`": load(textbook, {}, str), **alone}
 
 

@@ -103,6 +103,9 @@ def test_nights_of_zeros_are_quiet_and_a_day_of_zeros_is_told_in_the_morning() -
     values = busy()
     by_day(values)[:, :, : 6 * HOUR] = 0.0
     assert quiet(values)
+    by_day(values)[:, FAULT + 3] = 0.0  # a workday
+    morning = START + timedelta(days=FAULT + 3, hours=10)
+    assert [a.start < morning for a in told(values, FAULT + 3, FAULT + 4)] == [True] * ROWS
     values = calm()
     by_day(values)[:, :, : 6 * HOUR] = 0.0
     by_day(values)[:, FAULT] = 0.0
