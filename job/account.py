@@ -78,7 +78,7 @@ def _what(worst: Anomaly) -> str:
     usual = f"{quantity(worst.expected, worst.unit)} expected, {quantity(worst.lower, worst.unit)} to "
     usual += f"{quantity(worst.upper, worst.unit)} usual"
     if worst.kind == "absent" and worst.expected <= 0:
-        return f"{what} stopped reporting (there was none before, either)"
+        return f"{what} stopped reporting (nothing was expected)"
     if worst.kind == "absent":
         return f"{what} stopped reporting ({usual})"
     if worst.kind == "zero":

@@ -363,19 +363,22 @@ def _silence(
 
 
 def _baseline(frame: Frame, opinion: _Opinion, event: _Event, cut: float) -> tuple[float, float, float]:
-    """What was expected, and its band; where no detector had a baseline, what the series did the day before."""
+    """What was expected, and its band; where no detector had a baseline, what the series did the day before.
+
+    An expected value is inside its band, also where several views make the one and the surest of them the other.
+    """
     arrays = (opinion.expected, opinion.lower, opinion.upper)
     expected, lower, upper = (float(array[event.row, event.baseline]) for array in arrays)
     if np.isfinite(expected + lower + upper):
-        return expected, lower, upper
+        return min(max(expected, lower), upper), lower, upper
     before = frame.values[event.row, max(0, event.baseline - frame.periods(BEFORE)) : event.baseline]
     usual, reach = float(np.nanmedian(before)), cut * float(np.nanstd(before))
     return usual, usual - reach, usual + reach
 
 
-def _tidy(expected: float, *beside: float) -> float:
-    """An expected value that is nothing beside the others is what arithmetic left of nothing."""
-    return 0.0 if abs(expected) < 1e-9 * max(map(abs, beside)) else expected
+def _tidy(value: float, *beside: float) -> float:
+    """A value that is nothing beside the others is what arithmetic left of nothing."""
+    return 0.0 if abs(value) < 1e-9 * max(map(abs, beside)) else value
 
 
 def _record(
@@ -385,7 +388,7 @@ def _record(
     row, step, silent = event.row, frame.step, event.kind in {"zero", "absent"}
     expected, lower, upper = _baseline(frame, opinion, event, policy.cut)
     observed = float(frame.values[row, event.peak])
-    expected = _tidy(expected, upper, 0.0 if np.isnan(observed) else observed)
+    expected, lower = (_tidy(one, upper, 0.0 if np.isnan(observed) else observed) for one in (expected, lower))
     spoke = [n for n, s in sorted(scores.items()) if np.isfinite(s.expected[row, event.baseline])]
     said = {name: significant(float(scores[name].score[row, event.peak]), 4) for name in spoke}
     score = float(opinion.score[row, event.peak])

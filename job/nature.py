@@ -265,7 +265,9 @@ def level_shift(of: Movement) -> Nature | None:
         or len({m.up for m in of.traffic.values()}) > 1
     ):
         return None
-    evidence = f"{len(ratios)} kinds of traffic moved by {min(ratios):.2g} to {max(ratios):.2g} times"
+    least, most = f"{min(ratios):.2g}", f"{max(ratios):.2g}"
+    factor = least if least == most else f"{least} to {most}"
+    evidence = f"{len(ratios)} kinds of traffic moved to {factor} times the expected"
     return Nature("level shift", 0.8, (evidence, f"for {lasting(of.lasted)}"))
 
 

@@ -150,6 +150,17 @@ def test_a_band_holds_what_was_not_told_and_never_reaches_below_zero() -> None:
     assert (found.lower, found.upper) == (0.0, 400.0)
 
 
+def test_a_band_holds_what_was_expected_and_its_nothing_is_zero() -> None:
+    """A detector's own band may come from more views than its expected value."""
+    seen = frame([100, 400])
+    said = scores(seen)
+    own = replace(said, lower=np.full_like(said.score, 110.0), upper=np.full_like(said.score, 200.0))
+    (found,) = verdict([100, 400], {"d": own}).anomalies
+    assert (found.lower, found.expected, found.upper) == (110, 110, 200)
+    (found,) = verdict([100, 400], {"d": replace(own, lower=np.full_like(said.score, 1e-8))}).anomalies
+    assert (found.lower, found.expected) == (0, 100)
+
+
 def test_a_series_that_goes_below_zero_has_a_band_that_does() -> None:
     (found,) = verdict([100, -50], {"d": scores(frame([100, -50]), spread=20.0)}).anomalies
     assert found.lower == -20
