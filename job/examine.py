@@ -49,41 +49,54 @@ def examine(
     frame = _zeroed(frame) if policy.absence == "zero" else frame
     count, together = len(frame.labels), any(map(compares_rows, detectors.values()))
     size = count if together else -(-count // max(1, -(-count // BLOCK)))  # blocks of one size: none is a mere rest
-    verdicts: list[tuple[int, Verdict]] = []
-    traces: list[Trace] = []
+    found: list[tuple[int, Examined]] = []
     for low in range(0, count, max(size, 1)):
-        block = frame.rows(slice(low, low + size))
-        first = block.column(start)
-        view = block.columns(max(0, first - block.periods(context(policy))), block.values.shape[1])
-        settled = start - settling(policy, frame.step)
-        mute = None if hidden is None else hidden[low : low + size]
-        scores = {}
-        for name, detector in detectors.items():
-            with meter(f"detect: {name}"):
-                scores[name] = _taught(detector, block, view, settled, mute)
-        past = None if mute is None else mute[:, mute.shape[1] - view.values.shape[1] :]
-        verdict = judge(view, scores, policy, subject, view.column(start), past)
-        if len(rows := _told(view, subject, verdict.anomalies)):  # once more, with bands
-            view, mute, past = view.rows(rows), *(None if some is None else some[rows] for some in (mute, past))
-            scores = {
-                name: _taught(detector, block.rows(rows), view, settled, mute, policy.cut)
-                if isinstance(detector, Banded)
-                else _picked(scores[name], rows)
-                for name, detector in detectors.items()
-            }
-            told = judge(view, scores, policy, subject, view.column(start), past)
-            verdict = replace(verdict, anomalies=told.anomalies, known=told.known)
-            traces.extend(_traces(view, scores, policy, subject, start))
-        verdicts.append((low, verdict))
-    suppressed = sum((Counter(verdict.suppressed) for _, verdict in verdicts), Counter[str]())
+        some = slice(low, low + size)
+        mute = None if hidden is None else hidden[some]
+        found.append((low, _examined(frame.rows(some), detectors, policy, subject, start, mute, meter)))
+    suppressed = sum((Counter(part.suppressed) for _, part in found), Counter[str]())
     return Examined(
-        anomalies=tuple(a for _, v in verdicts for a in v.anomalies),
-        tested=sum(v.tested for _, v in verdicts),
-        warming_up=tuple(low + row for low, v in verdicts for row in v.warming_up),
+        anomalies=tuple(a for _, part in found for a in part.anomalies),
+        tested=sum(part.tested for _, part in found),
+        warming_up=tuple(low + row for low, part in found for row in part.warming_up),
         suppressed=dict(sorted(suppressed.items())),
-        known=tuple(moment for _, v in verdicts for moment in v.known),
-        traces=tuple(traces),
+        known=tuple(moment for _, part in found for moment in part.known),
+        traces=tuple(trace for _, part in found for trace in part.traces),
     )
+
+
+def _examined(
+    block: Frame,
+    detectors: Mapping[str, Detector],
+    policy: Policy,
+    subject: Subject,
+    start: datetime,
+    mute: Hidden | None,
+    meter: Callable[[str], AbstractContextManager[object]],
+) -> Examined:
+    """One block of series; those with an anomaly are told by the bands of the detectors that have some."""
+    first = block.column(start)
+    view = block.columns(max(0, first - block.periods(context(policy))), block.values.shape[1])
+    settled = start - settling(policy, block.step)
+    scores = {}
+    for name, detector in detectors.items():
+        with meter(f"detect: {name}"):
+            scores[name] = _taught(detector, block, view, settled, mute)
+    past = None if mute is None else mute[:, mute.shape[1] - view.values.shape[1] :]
+    verdict = judge(view, scores, policy, subject, view.column(start), past)
+    rows = _told(view, subject, verdict.anomalies)
+    if not len(rows):
+        return Examined(**vars(verdict))
+    view, mute, past = view.rows(rows), *(None if some is None else some[rows] for some in (mute, past))
+    scores = {
+        name: _taught(detector, block.rows(rows), view, settled, mute, policy.cut)
+        if isinstance(detector, Banded)
+        else _picked(scores[name], rows)
+        for name, detector in detectors.items()
+    }
+    told = judge(view, scores, policy, subject, view.column(start), past)
+    verdict = replace(verdict, anomalies=told.anomalies, known=told.known)
+    return Examined(**vars(verdict), traces=tuple(_traces(view, scores, policy, subject, start)))
 
 
 def _told(view: Frame, subject: Subject, anomalies: Iterable[Anomaly]) -> Hits:
