@@ -391,12 +391,8 @@ def _record(
     expected, lower = (_tidy(one, upper, 0.0 if np.isnan(observed) else observed) for one in (expected, lower))
     spoke = [n for n, s in sorted(scores.items()) if np.isfinite(s.expected[row, event.baseline])]
     said = {name: significant(float(scores[name].score[row, event.peak]), 4) for name in spoke}
+    times_over, share = _beyond(event, observed, expected, upper if event.way > 0 else lower)
     score = float(opinion.score[row, event.peak])
-    off, edge = (-expected if silent else observed - expected), (upper if event.way > 0 else lower) - expected
-    times_over = abs(off / edge) if edge * event.way > 0 else np.inf
-    if silent and expected <= 0:  # who was idle is not missed the more for having been so steadily
-        times_over = 0.0
-    share = 1.0 if silent else off / (max(abs(observed), abs(expected)) or 1.0)
     if silent:
         score = max(-times_over * policy.cut, -CAP) + 0.0  # never -0.0
     lowest = 0.0 if np.nanmin(frame.values[row]) >= 0 else -np.inf
@@ -434,6 +430,15 @@ def _record(
         sentence="",
     )
     return draft.model_copy(update={"sentence": sentence.of(draft)})
+
+
+def _beyond(event: _Event, observed: float, expected: float, edge: float) -> tuple[float, float]:
+    """How many times farther than the band's edge the peak is from what was expected, and which share of the level."""
+    if event.kind in {"zero", "absent"}:  # who was idle is not missed the more for having been so steadily
+        return (expected / (expected - edge) if expected > edge else np.inf) if expected > 0 else 0.0, 1.0
+    off, reach = observed - expected, edge - expected
+    times_over = abs(off / reach) if reach * event.way > 0 else np.inf
+    return times_over, off / (max(abs(observed), abs(expected)) or 1.0)
 
 
 def _excess(frame: Frame, opinion: _Opinion, event: _Event, expected: float | None) -> float:

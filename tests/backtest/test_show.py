@@ -45,7 +45,7 @@ def test_the_tables_say_it_in_short() -> None:
 def test_what_was_missed_at_every_size_is_said() -> None:
     what = told({2.0: None, 5.0: None})
     assert overall(what).rows[0][-1] == "none"
-    assert told({})["contestants"][0].get("smallest", "unknown") == "unknown"  # type: ignore[index]
+    assert told({})["contestants"][0].get("smallest", "unknown") == "unknown"  # type: ignore[index]  # JSON, of no stated type
     assert (recall(told({})).rows, worst(told({}))) == ((), None)
 
 

@@ -161,6 +161,15 @@ def test_a_band_holds_what_was_expected_and_its_nothing_is_zero() -> None:
     assert (found.lower, found.expected) == (0, 100)
 
 
+def test_without_a_band_of_its_own_a_calibrated_score_says_how_wide_it_is() -> None:
+    """Eight at 400 where 100 was expected: six, the threshold, is at 325, whatever the spread."""
+    seen = frame([100, 400])
+    said = np.zeros_like(seen.values)
+    said[0, -1] = 8.0
+    (found,) = verdict([100, 400], {"d": given(seen, said)}).anomalies
+    assert (found.expected, found.upper) == (100, 325)
+
+
 def test_a_series_that_goes_below_zero_has_a_band_that_does() -> None:
     (found,) = verdict([100, -50], {"d": scores(frame([100, -50]), spread=20.0)}).anomalies
     assert found.lower == -20
