@@ -53,7 +53,7 @@ def render(found: Found, since: datetime, until: datetime, skipped: Sequence[Ski
         problems=found.problems,
         data={"charts": list(charts.values()), "bars": _bars(incidents), "since": _ms(since), "until": _ms(until)},
         style=asset("page.css"),
-        script=asset("page.js"),
+        script=asset("dress.js") + asset("page.js"),
         libraries=libraries() if incidents else (),
     )
     return page

@@ -23,7 +23,7 @@ def render(told: dict[str, Any]) -> str:
             "charts": charts,
         },
         style=asset("page.css"),
-        script=asset("backtest.js"),
+        script=asset("dress.js") + asset("backtest.js"),
         libraries=libraries() if charts else (),
     )
     return page

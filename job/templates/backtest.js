@@ -1,23 +1,8 @@
-"use strict";
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue("--" + name).trim();
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   // Okabe and Ito's colours, which tell apart for everyone, and dashes for those who see none of them.
   const hues = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", dark ? "#f0e442" : "#6b6b00"];
   const dashes = [[], [8, 3], [2, 2], [8, 3, 2, 3], [4, 4], [12, 4], [1, 3]];
-
-  function dress(plot) {
-    plot.background_fill_color = null;
-    plot.border_fill_color = null;
-    plot.outline_line_color = colour("line");
-    for (const axis of [...plot.below, ...plot.left]) {
-      for (const part of ["axis_label_text_color", "major_label_text_color", "axis_line_color", "major_tick_line_color", "minor_tick_line_color"]) axis[part] = colour("dim");
-    }
-    for (const grid of plot.center) if ("grid_line_color" in grid) grid.grid_line_color = colour("line");
-    plot.toolbar.logo = null;
-  }
 
   function draw(chart) {
     const figure = document.createElement("figure");

@@ -1,20 +1,5 @@
-"use strict";
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue("--" + name).trim();
   const hues = { critical: "critical", high: "high", medium: "medium", low: "low", muted: "dim" };
-
-  function dress(plot) {
-    plot.background_fill_color = null;
-    plot.border_fill_color = null;
-    plot.outline_line_color = colour("line");
-    for (const axis of [...plot.below, ...plot.left]) {
-      for (const part of ["axis_label_text_color", "major_label_text_color", "axis_line_color", "major_tick_line_color", "minor_tick_line_color"]) axis[part] = colour("dim");
-    }
-    for (const grid of plot.center) if ("grid_line_color" in grid) grid.grid_line_color = colour("line");
-    plot.toolbar.logo = null;
-  }
 
   // Bokeh's own tools are the mouse's; these are the keyboard's.
   function buttons(plot, start, end) {

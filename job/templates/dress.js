@@ -1,0 +1,17 @@
+"use strict";
+// What every page of ours that draws begins with.
+const data = JSON.parse(document.getElementById("data").textContent);
+const style = getComputedStyle(document.documentElement);
+const colour = (name) => style.getPropertyValue("--" + name).trim();
+
+function dress(plot) {
+  plot.background_fill_color = null;
+  plot.border_fill_color = null;
+  plot.outline_line_color = colour("line");
+  for (const axis of [...plot.below, ...plot.left]) {
+    for (const part of ["axis_label_text_color", "major_label_text_color", "axis_line_color", "major_tick_line_color", "minor_tick_line_color"]) axis[part] = colour("dim");
+  }
+  for (const grid of plot.center) if ("grid_line_color" in grid) grid.grid_line_color = colour("line");
+  plot.toolbar.logo = null;
+}
+
