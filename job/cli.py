@@ -126,27 +126,30 @@ def run(**given: Any) -> int:
     Days are judged whole, up to what has settled, so a later run only adds to them or amends them; --from/--to makes
     it a backfill of any length, which goes on where it was interrupted. In Cloud Run, tasks share the work.
     """
+    settings = _load(given)
     from job.commands.run import run as command
 
-    return command(_load(given), os.environ, datetime.now(UTC))
+    return command(settings, os.environ, datetime.now(UTC))
 
 
 @cli.command(epilog=_EXITS)
 @_settings
 def plan(**given: Any) -> int:
     """Say what `run` would do: days, series, calls and their cost. Reads no points and writes nothing."""
+    settings = _load(given)
     from job.commands.plan import plan as command
 
-    return command(_load(given), os.environ, datetime.now(UTC))
+    return command(settings, os.environ, datetime.now(UTC))
 
 
 @cli.command(epilog=_EXITS)
 @_settings
 def check(**given: Any) -> int:
     """Try whether the metrics can be read and the output written, and say which role is missing."""
+    settings = _load(given)
     from job.commands.check import check as command
 
-    return command(_load(given), os.environ, datetime.now(UTC))
+    return command(settings, os.environ, datetime.now(UTC))
 
 
 @cli.command()
@@ -170,10 +173,10 @@ def check(**given: Any) -> int:
 @click.option("--config", metavar="FILE", help="TOML file of settings, of which `output` and `mutes` are used.")
 def report(form: str, **given: str | None) -> int:
     """Read incidents or anomalies back from the output: as a table, JSON, CSV, HTML or Markdown."""
-    from job.commands.report import report as command
-
     settings = _load({name: given[name] for name in ("output", "mutes", "config")})
     since, until = _time("--since", given["since"]), _time("--until", given["until"])
+    from job.commands.report import report as command
+
     return command(
         settings, since, until, form, given["what"] or "", given["severity"], given["resource"], given["nature"]
     )
@@ -197,13 +200,14 @@ def _time(option: str, given: str | None) -> datetime | None:
 def score(given: str, out: str, step: str | None, detectors: str | None, config: str | None) -> int:
     """Score recorded series row by row: timestamp, score, is_anomaly, expected, lower, upper."""
     from detectors.duration import parse
-    from job.commands.score import score as command
 
     settings = _load({"detectors": detectors, "config": config})
     try:
         length = parse(step) if step else None
     except ValueError as error:
         raise ConfigError(f"--step: {error}") from None
+    from job.commands.score import score as command
+
     return command(settings, given, out, length)
 
 

@@ -6,9 +6,7 @@ from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from typing import Any
 
-from detectors.detector import available
 from detectors.duration import text as duration_text
-from job import lineup
 from job.errors import ConfigError
 from job.presets import GROUPS, PRESETS
 from job.ratio import PRESETS as RATIO_PRESETS
@@ -17,6 +15,9 @@ from job.ratio import RATIOS
 
 def detectors() -> int:
     """Show the installed detectors."""
+    from detectors.detector import available
+    from job import lineup
+
     for name, origin in lineup.versions(tuple(available())).items():
         try:
             detector = lineup.build((name,), {})[name]
