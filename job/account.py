@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from job.incident import Incident
 
 
+LEARNED = timedelta(hours=6)
+"""A deviation that lasts so long may be taken for usual before it is over."""
+
 NAMED = 3
 """So many resources of a group are named one by one."""
 
@@ -34,9 +37,13 @@ def where(things: Sequence[Thing], group: str) -> str:
     return clean(f"{whole}: {members}" if len(things) <= NAMED else whole, 120)
 
 
-def sentence(incident: "Incident", worst: Anomaly) -> str:
-    """Say what it is, where, how much of the group, how long, and by what it was judged."""
-    parts = [f"{incident.nature.capitalize()} at {incident.where}{_of(incident)}: {_what(worst)}, {_span(incident)}."]
+def sentence(incident: "Incident", worst: Anomaly, *, stays: bool = False) -> str:
+    """Say what it is, where, how much of the group, how long, and by what it was judged.
+
+    `stays`: it did not end, but was taken for the new normal.
+    """
+    span = _span(incident, stays=stays)
+    parts = [f"{incident.nature.capitalize()} at {incident.where}{_of(incident)}: {_what(worst)}, {span}."]
     totals = [
         quantity(abs(value), unit) + (" more" if value > 0 else " less")
         for value, unit in ((incident.excess_bytes, "By"), (incident.excess_packets, "packets"))
@@ -87,11 +94,17 @@ def _what(worst: Anomaly) -> str:
     return f"{what} {way} to {quantity(worst.observed or 0.0, worst.unit)} ({usual})"
 
 
-def _span(incident: "Incident") -> str:
-    """Since when and how long."""
+def _span(incident: "Incident", *, stays: bool) -> str:
+    """Since when and how long, and whether it is over."""
     length = lasting(timedelta(seconds=incident.duration))
     begun = f"from {incident.start:%Y-%m-%d %H:%M} UTC"
-    return f"{begun}, {length}" if incident.state == "closed" else f"{begun}, {length} so far, still on"
+    if incident.state != "closed":
+        return f"{begun}, {length} so far, still on"
+    if stays:
+        return f"{begun}, {length}; it did not end, but is taken for the new normal since"
+    if incident.duration >= LEARNED.total_seconds():
+        return f"{begun}, {length}; then it was over, or had become usual"
+    return f"{begun}, {length}"
 
 
 def _judged(worst: Anomaly) -> str:

@@ -55,6 +55,9 @@ class Anomaly(BaseModel):
     peak: Time = Field(description="Beginning of the worst period.")
     continued: bool = Field(description="Whether the event came over from the day before; start is then midnight.")
     ongoing: bool = Field(description="Whether the event reached the end of what had settled when it was judged.")
+    adopted: bool = Field(
+        False, description="Whether an outage did not end, but was taken for the new normal after `adopt`."
+    )
     kind: Kind = Field(description="spike, drop, zero (drop to nothing) or absent (points stopped coming).")
     direction: Literal["up", "down"] = Field(description="Above or below what was expected.")
     severity: int = Field(description="0 to 100; low, medium from 50, high from 70, critical from 85.")

@@ -38,8 +38,12 @@ class Found:
     problems: tuple[str, ...]
 
 
-def find(store: Store, since: datetime, until: datetime, *, drawn: bool = True) -> Found:
+def find(
+    store: Store, since: datetime, until: datetime, *, drawn: bool = True, ended: timedelta = timedelta(0)
+) -> Found:
     """The incidents that touch `[since, until)`, and what they were made of: the traces only if they are `drawn`.
+
+    Those that `ended` no longer before `since` count, too.
 
     Raises:
         NotAllowed: a permission is missing.
@@ -52,7 +56,7 @@ def find(store: Store, since: datetime, until: datetime, *, drawn: bool = True) 
     published = tuple(ledger(store, start, end, problems))
     found = group(anomalies, judged(looked), published, flat)
     return Found(
-        incidents=tuple(i for i in found if i.start < until and i.end > since),
+        incidents=tuple(i for i in found if i.start < until and i.end > since - ended),
         anomalies={a.id: a for a in anomalies},
         traces=traces,
         looked=tuple(one for one in looked if one.start < until and one.start + DAY > since),

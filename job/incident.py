@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
@@ -12,18 +12,24 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from job import account
 from job.anomaly import SCHEMA, Anomaly, Resource, Time, band
-from job.kinship import Slot, Thing, groups, slot, thing
+from job.kinship import Slot, Thing, groups, replaceable, slot, thing
 from job.nature import LOOK, Nature, movement, nature
 from job.ratio import RATIOS
 
-APART = timedelta(minutes=15)
+APART = timedelta(minutes=30)
 """Anomalies of one resource with no more than this between them are one incident."""
+
+BEHIND = timedelta(minutes=15)
+"""So much later than those of another metric, a metric's points may be there."""
 
 TOGETHER = timedelta(minutes=10)
 """Incidents of several resources that begin within this of each other may be one."""
 
 SHARE = 0.5
 """So large a part of a group must be affected for the group, rather than single resources, to have an incident."""
+
+REPLACED = 69
+"""One member of an instance group that is gone, while others are there, is no more than this."""
 
 NOTABLE = 40
 """What weighs less happens somewhere all the time, and is not joined over resources."""
@@ -79,6 +85,7 @@ class Incident(BaseModel):
     excess_packets: float | None = Field(description="Packets too many (or too few); null without packet series.")
     top: tuple[TopSeries, ...] = Field(description="The series that contribute most, the worst first.")
     anomalies: tuple[str, ...] = Field(description="Ids of all its anomalies, in the order of time.")
+    over: bool = Field(False, description="Whether it is closed for so long that nothing can join it any more.")
     told: bool = Field(False, description="Whether it was announced as opened in the log.")
     muted: str | None = Field(None, description="Why it is muted; null when it is not.")
     link: str = Field("", description="Metrics Explorer, at the worst series and its time.")
@@ -104,6 +111,11 @@ class Judged:
     def on(self, anomaly: Anomaly) -> bool:
         """Whether an anomaly is still on: it reached the end of what was judged then, and no later period is judged."""
         return anomaly.ongoing and anomaly.end >= self.until.get((anomaly.project, anomaly.query), anomaly.end)
+
+    def over(self, anomaly: Anomaly) -> bool:
+        """Whether so much was judged after an anomaly that no later one can be of the same incident."""
+        until = self.until.get((anomaly.project, anomaly.query))
+        return until is None or until - anomaly.end > APART
 
 
 @dataclass(frozen=True)
@@ -268,14 +280,18 @@ def _incident(cluster: Cluster, judged: Judged, plateaus: Mapping[str, float]) -
     one = things[0]
     kept = {key: value for key, value in one.labels if all((key, value) in t.labels for t in things)}
     named = _nature(cluster, judged, plateaus)
+    if _one_of_many(cluster, judged):
+        named = replace(named, evidence=(*named.evidence, "its name is one that an instance group gives and takes"))
     top = _top(every)
     worst = top[0]
     totals = excess(every)
+    last = [a for a in every if cluster.end - a.end <= BEHIND]
+    state: State = "open" if any(judged.on(a) for a in last) else "closed"
     draft = Incident.model_construct(
         schema_=SCHEMA,
         id=hashlib.sha256(f"incident {min(every, key=lambda a: (a.start, a.id)).id}".encode()).hexdigest()[:16],
-        state="open" if any(judged.on(a) and cluster.end - a.end <= APART for a in every) else "closed",
-        severity=severity(every, len(things)),
+        state=state,
+        severity=min(severity(every, len(things)), REPLACED if _one_of_many(cluster, judged) else 100),
         nature=named.name,
         confidence=named.confidence,
         evidence=named.evidence,
@@ -294,10 +310,12 @@ def _incident(cluster: Cluster, judged: Judged, plateaus: Mapping[str, float]) -
         excess_packets=totals.get("packets"),
         top=tuple(TopSeries(anomaly=a.id, metric=a.metric, where=thing(a).name, sentence=a.sentence) for a in top),
         anomalies=tuple(a.id for a in every),
+        over=state == "closed" and all(judged.over(a) for a in last),
         link=account.link(worst),
         sentence="",
     )
-    return draft.model_copy(update={"sentence": account.sentence(draft, worst)})
+    stays = any(a.adopted for a in last)
+    return draft.model_copy(update={"sentence": account.sentence(draft, worst, stays=stays)})
 
 
 def _nature(cluster: Cluster, judged: Judged, plateaus: Mapping[str, float]) -> Nature:
@@ -311,6 +329,13 @@ def _nature(cluster: Cluster, judged: Judged, plateaus: Mapping[str, float]) -> 
     place = groups(one).get("region", "")
     slots = judged.slots.get((one.project, one.type), ())
     return nature(movement(cluster.anomalies, slots, min(flat) if flat else None, place))
+
+
+def _one_of_many(cluster: Cluster, judged: Judged) -> bool:
+    """Whether it is one member of an instance group that is gone, as members come and go."""
+    one, gone = cluster.things[0], all(a.kind == "absent" for a in cluster.anomalies)
+    others = judged.census.get((one.project, one.type), {}).get(f"prefix={groups(one).get('prefix')}", 1) - 1
+    return len(cluster.things) == 1 and gone and others > 0 and replaceable(one)
 
 
 def _top(every: Iterable[Anomaly]) -> list[Anomaly]:
@@ -331,11 +356,19 @@ def severity(every: Sequence[Anomaly], resources: int) -> int:
     """How bad, 0 to 100: the worst anomaly, up to 6 more for its other series and up to 12 more for other resources.
 
     A few dropped packets are no night call, whatever their score: an anomaly of drops counts for no more than 12 for
-    each power of ten of what was dropped, and 20.
+    each power of ten of what was dropped, and 20. That one resource misses some points happens; that several do at once
+    does not: each doubling of them adds 10 to points that are missed, at most 30.
     """
     series = len({_series(a) for a in every})
+    gone = len({thing(a) for a in every if a.kind == "absent"})
+    worst = max(_weight(a) + (_together_gone(gone) if a.kind == "absent" else 0.0) for a in every)
     more = min(1.5 * math.log2(series), 6.0) + min(4 * math.log2(resources), 12.0)
-    return round(min(max(_weight(a) for a in every) + more, 100.0))
+    return round(min(worst + more, 100.0))
+
+
+def _together_gone(resources: int) -> float:
+    """What it adds to the severity of missing points that so many resources miss them at once."""
+    return min(10 * math.log2(max(resources, 1)), 30.0)
 
 
 def _weight(a: Anomaly) -> float:
@@ -365,7 +398,8 @@ def _kept(found: Iterable[Incident], before: Mapping[str, Incident]) -> Iterator
 
 def _frozen(old: Incident, now: Incident) -> dict[str, object]:
     """What a published incident keeps: its id, and its severity unless it has got worse by a band."""
-    kept: dict[str, object] = {"id": old.id, "severity": old.severity, "amendments": old.amendments, "told": old.told}
+    kept: dict[str, object] = {"id": old.id, "severity": old.severity, "amendments": old.amendments}
+    kept |= {"told": old.told, "over": old.over or now.over}
     if now.state == "open":
         kept["state"] = "ongoing"
     if now.severity > old.severity and band(now.severity) != band(old.severity):

@@ -1,5 +1,6 @@
 """From scores to anomalies: which deviations of one frame are worth telling, and what to tell of them."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,9 @@ Way = Literal[1, -1]
 
 WAKE = timedelta(hours=3)
 """So long after a deviation, what goes the other way may be the way back from it."""
+
+AROUND = timedelta(minutes=30)
+"""So far around a time of day, a series does about the same."""
 
 SURE = 6.0
 """A count that is off by fewer deviations of its own counting noise is never told."""
@@ -72,7 +76,10 @@ class _Opinion:
 
 @dataclass(frozen=True)
 class _Event:
-    """One event of one row, in columns: `[start, stop)`, its hits, where it was known, and whose baseline tells it."""
+    """One event of one row, in columns: `[start, stop)`, its hits, where it was known, and whose baseline tells it.
+
+    `down` is the outage that it is, if it is one.
+    """
 
     row: int
     start: int
@@ -84,6 +91,7 @@ class _Event:
     known: int
     peak: int
     baseline: int
+    down: Outage | None = None
 
 
 def context(policy: Policy) -> timedelta:
@@ -121,7 +129,7 @@ def judge(
     events: list[_Event] = []
     for row in np.flatnonzero((side[:, first:] != 0).any(axis=1) | np.isin(np.arange(len(side)), list(downs))).tolist():
         silent = sorted(downs.get(row, ()), key=lambda down: down.start)
-        runs, openings = _apart(_runs(side[row], apart), side[row], silent)
+        runs, openings = _apart(_runs(side[row], apart), side[row], silent, policy.persistence.hits)
         events.extend(_silence(opinion, row, down, first, openings.get(down), certain[row]) for down in silent)
         for hits in runs:
             if certain[row, hits[hits >= first]].any():
@@ -227,7 +235,7 @@ def _worth(
     with np.errstate(invalid="ignore"):
         off = (frame.values - opinion.expected) * side
         small = {
-            "contradicted": off <= 0,
+            "contradicted": ~(off > 0),  # so is what has no expected value
             "min_absolute": off < policy.min_absolute,
             "min_relative": off < policy.min_relative * np.abs(opinion.expected),
             "min_volume": np.fmax(np.abs(frame.values), np.abs(opinion.expected)) < policy.min_volume,
@@ -314,23 +322,29 @@ def _deviation(opinion: _Opinion, row: int, hits: NDArray[np.intp], certain: NDA
 
 
 def _apart(
-    runs: Iterable[Hits], side: NDArray[np.int8], silent: Sequence[Outage]
+    runs: Iterable[Hits], side: NDArray[np.int8], silent: Sequence[Outage], least: int
 ) -> tuple[list[Hits], dict[Outage, Hits]]:
     """The runs of hits without those that are how the scores see an outage, and these by their outage.
 
     A run belongs to an outage when it had hits in it before that was certain. One that had not keeps only its hits
-    before the outage: what the scores say of the way back is no event.
+    before the outage. What goes on after an outage is an event of its own, if it has hits enough.
     """
     rest: list[Hits] = []
     openings: dict[Outage, Hits] = {}
-    for hits in runs:
+    left = deque(runs)
+    while left:
+        hits = left.popleft()
         down = next((d for d in silent if side[hits[0]] < 0 and hits[0] < d.stop and hits[-1] >= d.start), None)
         if down is None:
             rest.append(hits)
-        elif ((hits >= down.start) & (hits <= down.certain)).any():
-            openings.setdefault(down, hits)
+            continue
+        if ((hits >= down.start) & (hits <= down.certain)).any():
+            openings.setdefault(down, hits[hits < down.stop])
         elif hits[0] < down.start:
             rest.append(hits[hits < down.start])
+        after = hits[hits > down.stop]  # one period may be half an outage
+        if len(after) >= least and not down.adopted:
+            left.append(after)
     return rest, openings
 
 
@@ -359,6 +373,7 @@ def _silence(
         known=max(known_at, first),
         peak=max(start, down.start),
         baseline=int(known[-1]) if len(known) else down.start,
+        down=down,
     )
 
 
@@ -371,9 +386,23 @@ def _baseline(frame: Frame, opinion: _Opinion, event: _Event, cut: float) -> tup
     expected, lower, upper = (float(array[event.row, event.baseline]) for array in arrays)
     if np.isfinite(expected + lower + upper):
         return min(max(expected, lower), upper), lower, upper
+    half = frame.periods(AROUND)
+    near = _usual(frame, event, np.arange(event.peak - half, event.peak + half + 1))
+    if np.isfinite(near).any():
+        return float(np.nanmedian(near)), float(np.nanmin(near)), float(np.nanmax(near))
     before = frame.values[event.row, max(0, event.baseline - frame.periods(BEFORE)) : event.baseline]
     usual, reach = float(np.nanmedian(before)), cut * float(np.nanstd(before))
     return usual, usual - reach, usual + reach
+
+
+def _usual(frame: Frame, event: _Event, columns: Hits) -> NDArray[np.float64]:
+    """What an outage's series had at the same times in the last day before it, or NaN."""
+    if event.down is None:
+        return np.full(len(columns), np.nan)
+    day = frame.periods(BEFORE)
+    at = columns - day * (1 + np.maximum(columns - event.down.start, 0) // day)
+    there = (at >= 0) & (at < event.down.start)
+    return np.asarray(np.where(there, frame.values[event.row, np.where(there, at, 0)], np.nan))
 
 
 def _tidy(value: float, *beside: float) -> float:
@@ -412,9 +441,10 @@ def _record(
         peak=frame.start + event.peak * step,
         continued=event.continued,
         ongoing=event.stop == frame.values.shape[1],
+        adopted=bool(event.down and event.down.adopted),
         kind=event.kind,
         direction=direction,
-        severity=severity(event.kind, times_over, share, stop - start),
+        severity=_severity(event, step, times_over, share),
         score=significant(score, 4),
         votes={name: value for name, value in said.items() if value * event.way >= policy.cut},
         detectors=len(spoke),
@@ -444,19 +474,38 @@ def _beyond(event: _Event, observed: float, expected: float, edge: float) -> tup
 def _excess(frame: Frame, opinion: _Opinion, event: _Event, expected: float | None) -> float:
     """What was too much (or too little) over the hits of an event: a rate times time."""
     observed = np.nan_to_num(frame.values[event.row, event.hits], nan=0.0)
-    usual = opinion.expected[event.row, event.hits] if expected is None else expected
+    usual = opinion.expected[event.row, event.hits]
+    if expected is not None:
+        usual = _usual(frame, event, event.hits)
+        usual = np.where(np.isnan(usual), expected, usual)
     return float(np.sum(observed - usual) * frame.step.total_seconds())
 
 
-def severity(kind: Kind, times_over: float, share: float, lasted: timedelta) -> int:
+def _severity(event: _Event, step: timedelta, times_over: float, share: float) -> int:
+    """The severity of an event; an outage lasts since it began, be it the day before."""
+    down = event.down
+    if down is None:
+        return severity(event.kind, times_over, share, (event.stop - event.start) * step)
+    lasted = event.stop - min(event.start, down.start)
+    wait = (down.certain - down.start + 1) * step
+    return severity(event.kind, times_over, share, lasted * step, wait)
+
+
+def severity(
+    kind: Kind, times_over: float, share: float, lasted: timedelta, wait: timedelta = timedelta(minutes=15)
+) -> int:
     """How bad, 0 to 100: by how rare and how large the deviation is at its peak, and by how long it lasted.
 
     One at the edge of its band is 40. Being `times_over` as far out as the edge adds 10 for each doubling, at most 30;
     `share`, the deviation's part of the larger of what was seen and what was expected, up to 15; ten minutes add 2 and
-    each doubling of the time 2 more, at most 15. Nothing at all where there was something every day is at least 80.
+    each doubling of the time 2 more, at most 15. Nothing at all where there was something every day is at least 80. No
+    points are 40 when they are first missed, after `wait`, and 12 more for each doubling of the time, at most 95: one
+    series misses some now and then.
     """
     size = min(10 * float(np.log2(max(abs(times_over), 1.0))), 30.0)
+    if kind == "absent":
+        return round(min(40 + size / 6 + 12 * float(np.log2(max(lasted / wait, 1.0))), 95.0))
     length = min(2 * float(np.log2(1 + lasted / timedelta(minutes=10))), 15.0)
-    if kind in {"zero", "absent"}:
+    if kind == "zero":
         return round(min(80 + size / 6 + length, 100.0))
     return round(40 + size + 15 * min(abs(share), 1.0) + length)

@@ -111,6 +111,18 @@ def groups(one: Thing) -> dict[str, str]:
     return found
 
 
+_GENERATED = re.compile(r"-(?=[a-z0-9]*\d)[a-z0-9]{4,10}$")
+
+
+def replaceable(one: Thing) -> bool:
+    """Whether its name is one that an instance group gives to a member, which comes and goes.
+
+    >>> [replaceable(Thing("p", "gce_instance", (("instance_name", name),))) for name in ("web-x3k9", "web-7")]
+    [True, False]
+    """
+    return any(key in _OWN and key.endswith("_name") and _GENERATED.search(value) for key, value in one.labels)
+
+
 class Census:
     """How many different resources there are, in all and in each of their groups, counted as they come."""
 

@@ -1,10 +1,10 @@
 """Silence where there never was any: a series that drops to zero, or whose points stop coming.
 
 No score can see these alike: a wide band reaches below zero and hides the drop, and a missing point has no score. Both
-are found by what the series itself did in the day before: it always reported, and never came near nothing.
+are found by what the series itself did in the day before, without the outages in it: it always reported, and never came
+near nothing. How long points must be missing depends on the gaps that it had.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -18,6 +18,9 @@ from job.policy import Policy
 BEFORE = timedelta(days=1)
 """How long before an outage the series must have been there, and never near zero."""
 
+TWICE = 2
+"""So many times longer than any gap of the day before must points be missing."""
+
 PRESENT = 0.9
 """The share of the periods before in which it must have had a point; half of `BEFORE` must be in the frame."""
 
@@ -29,12 +32,16 @@ Silence = Literal["zero", "absent"]
 
 @dataclass(frozen=True)
 class Outage:
-    """Columns `[start, stop)` of silence, of which it was certain at column `certain`."""
+    """Columns `[start, stop)` of silence, of which it was certain at column `certain`.
+
+    `adopted`: it did not end there, but was then taken for the new normal.
+    """
 
     start: int
     stop: int
     certain: int
     kind: Silence
+    adopted: bool = False
 
 
 def outages(
@@ -44,43 +51,75 @@ def outages(
     quiet: dict[Silence, NDArray[np.bool_]] = {"zero": _nearly_zero(frame.values)}
     if policy.absence == "absent":
         quiet["absent"] = np.isnan(frame.values)
+    least = frame.periods(policy.absence_after)
+    lasting = {kind: _long(mask, first, least) for kind, mask in quiet.items()}
     found: dict[int, tuple[Outage, ...]] = {}
-    for kind, mask in quiet.items():
-        for row in np.flatnonzero(mask[:, first:].any(axis=1)).tolist():
-            lasting = _lasting(frame, mask[row], policy, first, kind)
-            told = None if hidden is None else ~hidden[row]
-            here = tuple(down for down in lasting if _unusual(frame, row, down, policy, told))
-            if here:
-                found[row] = (*found.get(row, ()), *here)
+    for row in np.flatnonzero(np.any(list(lasting.values()), axis=0)).tolist():
+        spans = sorted((*span, kind) for kind, mask in quiet.items() for span in _spans(mask[row]).tolist())
+        told = np.ones(frame.values.shape[1], dtype=np.bool_) if hidden is None else ~hidden[row]
+        here = tuple(down for down in _row(frame, row, spans, policy, told) if down.stop > first)
+        if here:
+            found[row] = here
     return found
 
 
 def _nearly_zero(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Where a value is next to nothing beside the largest before it: a first look, which `_unusual` makes sure of."""
+    """Where a value is next to nothing beside the largest before it: a first look, which `_nothing` makes sure of."""
     largest = np.fmax.accumulate(values, axis=1)
     with np.errstate(invalid="ignore"):
         return np.asarray((values >= 0) & (values <= NEAR_ZERO * largest) & (largest > 0))
 
 
-def _lasting(frame: Frame, quiet: NDArray[np.bool_], policy: Policy, first: int, kind: Silence) -> Iterator[Outage]:
-    """The runs of silence of one row that lasted long enough to be certain, up to where they are the new normal."""
-    after, adopted = frame.periods(policy.absence_after), frame.periods(policy.adopt)
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], quiet, [False]))))
-    for start, stop in edges.reshape(-1, 2).tolist():
-        end, certain = min(stop, start + adopted), start + after - 1
-        if first < end and certain < end:
-            yield Outage(start, end, certain, kind)
+def _long(quiet: NDArray[np.bool_], first: int, least: int) -> NDArray[np.bool_]:
+    """The rows with a run of at least `least` columns of silence that lasts into those from `first` on."""
+    near = quiet[:, max(0, first - least + 1) :]
+    if near.shape[1] < least:
+        return np.zeros(len(quiet), dtype=np.bool_)
+    total = np.cumsum(near, axis=1, dtype=np.int32)
+    total[:, least:] -= total[:, :-least].copy()
+    return np.asarray((total[:, least - 1 :] == least).any(axis=1))
 
 
-def _unusual(frame: Frame, row: int, down: Outage, policy: Policy, told: NDArray[np.bool_] | None) -> bool:
-    """Whether the day before the silence, or what of it is told, gave no reason to expect it."""
-    day = frame.periods(BEFORE)
-    before = slice(max(0, down.start - day), down.start)
-    usual = frame.values[row, before] if told is None else frame.values[row, before][told[before]]
+def _spans(quiet: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Start and stop of each run of silence of one row."""
+    return np.flatnonzero(np.diff(np.concatenate(([False], quiet, [False])))).reshape(-1, 2)
+
+
+def _row(
+    frame: Frame, row: int, spans: list[tuple[int, int, Silence]], policy: Policy, told: NDArray[np.bool_]
+) -> list[Outage]:
+    """The outages of one row, in the order of time; one of them gives no reason to expect the next."""
+    least, adopted = frame.periods(policy.absence_after), frame.periods(policy.adopt)
+    values, day = frame.values[row], frame.periods(BEFORE)
+    told, found = told.copy(), []
+    for begin, end, kind in spans:
+        usual = values[np.flatnonzero(told[:begin])[-day:]] if end - begin >= least else values[:0]
+        if not _known(usual, day, policy):
+            continue
+        wait = max(least, TWICE * _longest(usual)) if kind == "absent" else least
+        for start, stop in _nothing(values, begin, end, usual) if kind == "zero" else ((begin, end),):
+            last = min(stop, start + adopted)
+            if start + wait <= last:
+                found.append(Outage(start, last, start + wait - 1, kind, last < stop))
+                told[start:stop] = False
+    return found
+
+
+def _known(usual: NDArray[np.float64], day: int, policy: Policy) -> bool:
+    """Whether the day before is there, and always reported something worth telling of."""
     there = usual[np.isfinite(usual)]
     if 2 * len(usual) < day or len(there) < PRESENT * len(usual):
         return False
-    if np.median(there) < max(policy.min_volume, policy.min_absolute):
-        return False
-    least, now = there.min(), frame.values[row, down.start : down.stop]
-    return down.kind == "absent" or bool(least > 0 and now.max() <= NEAR_ZERO * least)
+    return bool(np.median(there) >= max(policy.min_volume, policy.min_absolute))
+
+
+def _nothing(values: NDArray[np.float64], begin: int, end: int, usual: NDArray[np.float64]) -> list[list[int]]:
+    """The parts of `[begin, end)` that are next to nothing beside the least of the day before, which was something."""
+    parts: list[list[int]] = (begin + _spans(values[begin:end] <= NEAR_ZERO * np.nanmin(usual))).tolist()
+    return parts if np.nanmin(usual) > 0 else []
+
+
+def _longest(usual: NDArray[np.float64]) -> int:
+    """How many periods the longest gap of the day before had."""
+    lengths = np.diff(_spans(np.isnan(usual)), axis=1)
+    return int(lengths.max(initial=0))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from job.errors import Conflict, Failed, NetanomalyError
 from job.found import LEDGER, Found, entries, find
-from job.incident import Incident, rank
+from job.incident import APART, Incident, rank
 from job.log import Log
 from job.mutes import Mutes
 from job.page import Skipped, render
@@ -105,9 +105,10 @@ def page_name(day: date) -> str:
 def one_day(telling: Telling, day: date, skipped: Sequence[Skipped] = ()) -> Told:
     """Tell what is new of a day, and render its page."""
     start = datetime.combine(day, time(), UTC)
-    found = find(telling.store, start, start + DAY)
+    found = find(telling.store, start, start + DAY, ended=APART)
     incidents = tuple(sorted(telling.mutes.over(found.incidents), key=rank))
     incidents, new = tell(telling, replace(found, incidents=incidents), day)
+    incidents = tuple(i for i in incidents if i.end > start)  # those before are only told to be over
     held = sum(1 for i in incidents if not i.told and not i.muted)
     page = render(replace(found, incidents=incidents), start, start + DAY, skipped, held)
     put_over(telling.store, page_name(day), page.encode())
@@ -140,8 +141,8 @@ def _written(telling: Telling, name: str, mine: Sequence[Incident], *, sweep: bo
         known = {i.id: i for i in entries(name, there.data if there else b"", [])}
         after = {**known, **{i.id: i for i in mine}}
         if sweep:  # what later points took back is over
-            gone = [i for i in known.values() if i.state != "closed" and i.id not in {m.id for m in mine}]
-            after |= {i.id: i.model_copy(update={"state": "closed"}) for i in gone}
+            gone = [i for i in known.values() if not i.over and i.id not in {m.id for m in mine}]
+            after |= {i.id: i.model_copy(update={"state": "closed", "over": True}) for i in gone}
         try:
             _put(telling, name, after.values(), there)
         except Conflict:
@@ -166,7 +167,7 @@ def _changes(before: dict[str, Incident], after: dict[str, Incident]) -> Iterato
             yield "opened", incident
         elif len(incident.amendments) > len(was.amendments):
             yield "amended", incident
-        if incident.state == "closed" and not (was and was.told and was.state == "closed"):
+        if incident.over and not (was and was.told and was.over):
             yield "closed", incident
 
 

@@ -10,15 +10,26 @@ def of(anomaly: Anomaly) -> str:
     when = f"{anomaly.peak:%Y-%m-%d %H:%M} UTC"
     length = lasting(anomaly.end - anomaly.start)
     usual = _usual(anomaly)
-    if anomaly.kind == "absent":
-        return f"{what} stopped reporting at {when}, {_for(anomaly, length)}; {usual} was expected."
-    if anomaly.kind == "zero":
-        return f"{what} dropped to nothing at {when}, {_for(anomaly, length)}; {usual} was expected."
+    if anomaly.kind in {"absent", "zero"}:
+        return _outage(anomaly, what, when, length)
+    before = ", going on from the day before" if anomaly.continued else ""
     return (
         f"{what} {'rose' if anomaly.direction == 'up' else 'fell'} to {quantity(anomaly.observed or 0.0, anomaly.unit)}"
         f" at {anomaly.peak:%Y-%m-%d %H:%M} UTC, {usual} expected{_times(anomaly)}; {_for(anomaly, length)} from"
-        f" {anomaly.start:%H:%M}; {len(anomaly.votes)} of {anomaly.detectors} detectors."
+        f" {anomaly.start:%H:%M}{before}; {len(anomaly.votes)} of {anomaly.detectors} detectors."
     )
+
+
+def _outage(anomaly: Anomaly, what: str, when: str, length: str) -> str:
+    """Say that nothing, or no point, came; how it ended, and what was expected."""
+    still, now = {
+        "absent": ("still did not report", "stopped reporting"),
+        "zero": ("was still at nothing", "dropped to nothing"),
+    }[anomaly.kind]
+    told = f"{still} at {when}, going on from the day before" if anomaly.continued else f"{now} at {when}"
+    end = "; it did not end, but is taken for the new normal from then on" if anomaly.adopted else ""
+    more = " more" if anomaly.continued and not anomaly.ongoing else ""
+    return f"{what} {told}, {_for(anomaly, length)}{more}{end}; {_usual(anomaly)} was expected."
 
 
 def noun(metric: str) -> str:
@@ -34,6 +45,8 @@ def _usual(anomaly: Anomaly) -> str:
     """The band, or the expected value where the band is not narrower than it."""
     if anomaly.expected != anomaly.expected:  # NaN
         return "more"
+    if anomaly.lower == anomaly.upper:
+        return quantity(anomaly.expected, anomaly.unit)
     return f"{quantity(anomaly.lower, anomaly.unit)} to {quantity(anomaly.upper, anomaly.unit)}"
 
 

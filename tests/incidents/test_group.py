@@ -43,7 +43,7 @@ def test_the_id_is_that_of_the_first_anomaly_however_much_follows() -> None:
     assert alone.id == both.id
 
 
-@pytest.mark.parametrize(("minutes", "count"), [(15, 1), (16, 2)])
+@pytest.mark.parametrize(("minutes", "count"), [(30, 1), (31, 2)])
 def test_a_pause_ends_an_incident(minutes: int, count: int) -> None:
     first = event("in bytes", 5000, 1000)
     found = group([first, event("in bytes", 5000, 1000, start=first.end + minutes * MINUTE)])
@@ -193,3 +193,19 @@ def test_a_record_is_one_line_and_reads_back() -> None:
 def test_who_sent_nothing_is_not_said_to_be_missed_by_numbers() -> None:
     (one,) = group([event("in bytes", None, 0, kind="absent")])
     assert "received bytes stopped reporting (nothing was expected)" in one.sentence
+
+
+@pytest.mark.parametrize(
+    ("names", "worst"), [(("web-x3k9", "web-ab12"), 69), (("web-7", "web-8"), 90), (("web-x3k9",), 90)]
+)
+def test_one_member_of_an_instance_group_that_is_gone_is_no_night_call(names: tuple[str, ...], worst: int) -> None:
+    gone = event("in bytes", None, 1000, names[0], kind="absent", severity=90)
+    (incident,) = group([gone], fleet(*names))
+    assert incident.severity == worst
+    assert any("instance group" in words for words in incident.evidence) == (worst == 69)
+
+
+def test_several_that_miss_points_at_once_are_worse_than_one() -> None:
+    names = [f"web-{n}" for n in range(8)]
+    gone = [event("in bytes", None, 1000, name, kind="absent", severity=43) for name in names]
+    assert [severity(gone[:n], n) for n in (1, 2, 4, 8)] == [43, 58, 74, 90]

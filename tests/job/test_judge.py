@@ -220,7 +220,14 @@ def test_severity_grows_with_size_and_length_and_has_names() -> None:
     assert severity("spike", 1.0, 0.0, 3 * minutes) == 44
     assert severity("drop", -8.0, -0.8, minutes) == 84
     assert severity("zero", 0.0, 1.0, minutes) == 82
-    assert severity("spike", math.inf, 1.0, 1000 * minutes) == severity("absent", math.inf, 1.0, 1000 * minutes) == 100
+    assert severity("spike", math.inf, 1.0, 1000 * minutes) == severity("zero", math.inf, 1.0, 1000 * minutes) == 100
+
+
+def test_missing_points_are_a_notice_that_gets_worse_as_they_stay_away() -> None:
+    wait = timedelta(minutes=15)
+    lasting = [severity("absent", 1.0, 1.0, n * wait, wait) for n in (1, 2, 4, 8, 16, 1000)]
+    assert lasting == [40, 52, 64, 76, 88, 95]
+    assert severity("absent", 1.0, 1.0, 2 * wait, 2 * wait) == 40, "who often has gaps is missed later"
     assert [band(n) for n in (0, 49, 50, 69, 70, 84, 85, 100)] == [
         "low", "low", "medium", "medium", "high", "high", "critical", "critical"
     ]  # fmt: skip

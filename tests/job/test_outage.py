@@ -39,7 +39,7 @@ def test_silence_is_told_from_its_onset_once_and_its_end_is_no_event(value: floa
     assert (down.direction, down.expected, down.ongoing, down.continued) == ("down", 100, False, False)
     assert down.observed == (None if kind == "absent" else value)
     assert down.excess == pytest.approx((0.0 if kind == "absent" else value) * 10800 - 3 * 100 * 3600)
-    assert down.severity >= 80
+    assert down.severity >= (80 if kind == "zero" else 40)
 
 
 @pytest.mark.parametrize("value", [0.0, NAN])
@@ -109,8 +109,63 @@ def test_a_series_that_has_just_begun_is_not_known_well_enough() -> None:
     assert spans(told([NAN, NAN, NAN], before=young)) == []
 
 
-def test_silence_is_the_new_normal_after_adopt() -> None:
-    assert spans(told([100, *[0.0] * 10], adopt=4 * HOUR)) == [("zero", 1, 5)]
+def test_silence_is_the_new_normal_after_adopt_which_is_said() -> None:
+    found = told([100, *[0.0] * 10], adopt=4 * HOUR)
+    assert spans(found) == [("zero", 1, 5)]
+    assert found.anomalies[0].adopted
+    assert "it did not end, but is taken for the new normal from then on" in found.anomalies[0].sentence
+    assert not told([100, *[0.0] * 4, 100], adopt=4 * HOUR).anomalies[0].adopted
+
+
+@pytest.mark.parametrize("value", [0.0, NAN])
+def test_one_outage_does_not_hide_the_next(value: float) -> None:
+    kind = "zero" if value == 0 else "absent"
+    again = [100, value, value, value, value, 100, 100, value, value, value, 100]
+    assert spans(told(again)) == [(kind, 1, 5), (kind, 7, 10)]
+    seen = frame(again)
+    found = judge(seen, {"d": scores(seen)}, policy(merge=12 * HOUR), subject("d"), BEFORE)
+    assert spans(found) == [(kind, 1, 5), (kind, 7, 10)], "nor do hits that belong together"
+
+
+def test_a_loss_that_follows_an_outage_is_told_too() -> None:
+    seen = frame([100, 0, 0, 20, 20, 20, 20, 100])
+    found = judge(seen, {"d": scores(seen)}, policy(), subject("d"), BEFORE)
+    assert spans(found) == [("zero", 1, 3), ("drop", 4, 7)]
+
+
+def test_what_comes_later_takes_no_outage_back() -> None:
+    assert spans(told([200, 0, 0, 0, 2.7, 2.7], before=[100.0 + hour for hour in range(BEFORE)])) == [("zero", 1, 4)]
+
+
+def test_who_often_has_gaps_is_missed_later() -> None:
+    gaps = [NAN if hour % 24 in {5, 6} else 100.0 for hour in range(BEFORE)]
+    assert spans(told([NAN] * 3 + [100], before=gaps)) == []
+    assert spans(told([NAN] * 4 + [100], before=gaps)) == [("absent", 0, 4)]
+
+
+def test_a_series_that_comes_back_after_days_away_can_be_judged() -> None:
+    """A detector may have a score where it has nothing expected."""
+    seen = frame([100, 500, 100], before=BEFORE)
+    blind = replace(scores(seen), expected=np.full(seen.values.shape, NAN), spread=np.full(seen.values.shape, NAN))
+    found = judge(
+        replace(seen, values=np.where(seen.values == 100, NAN, seen.values)),
+        {"d": blind},
+        policy(),
+        subject("d"),
+        BEFORE,
+    )
+    assert found.anomalies == ()
+    assert found.suppressed == {"contradicted": 1}
+
+
+def test_the_second_day_of_an_outage_is_compared_with_the_day_before_it() -> None:
+    day = [100.0 + 10 * (hour % 24) for hour in range(BEFORE)]
+    before = [*day[: BEFORE - 6], *[0.0] * 6]
+    (found,) = told([0.0] * 4 + [100.0], before=before).anomalies
+    assert (found.continued, found.expected) == (True, 100), "at midnight"
+    assert found.excess == -3600 * (100 + 110 + 120 + 130)
+    assert found.severity == (fresh := told([100, *[0.0] * 10, 100], before=day).anomalies[0]).severity
+    assert fresh.excess == -3600 * sum(100 + 10 * hour for hour in range(1, 11))
 
 
 def test_an_outage_over_midnight_is_continued_when_it_was_certain() -> None:
@@ -153,7 +208,7 @@ def test_who_was_idle_is_missed_less_than_who_was_busy() -> None:
     (quiet,) = judge(idle, said, policy(), subject("d"), BEFORE).anomalies
     (busy,) = judge(seen, {"d": scores(seen, spread=1.0)}, policy(), subject("d"), BEFORE).anomalies
     assert quiet.score == 0
-    assert 80 <= quiet.severity < busy.severity
+    assert 40 <= quiet.severity < busy.severity
 
 
 def test_what_arithmetic_leaves_of_nothing_is_nothing() -> None:
