@@ -125,7 +125,7 @@ class _Stretch:
             rows, begin = self._change(rows, begin, expected, spread)
             if len(rows):
                 self._settle(rows, begin, expected, spread)
-        spread[np.isnan(expected)] = np.nan
+        np.copyto(spread, np.nan, where=np.isnan(expected))
         self.baseline.leave(self.taken, expected)
 
     def _settle(self, rows: Rows | slice, begin: Rows, expected: Floats, spread: Floats) -> None:

@@ -45,17 +45,20 @@ class Window:
         """The active level's points in the window before `column`."""
         return self.active[rows, column : column + self.size]
 
-    def put(self, rows: Rows | slice, taken: Bools) -> Floats:
-        """Let the active level learn the points `taken` of the stretch, from its last change on; its points there."""
+    def put(self, rows: Rows | slice, taken: Bools) -> tuple[Floats, bool]:
+        """Let the active level learn the points `taken` of the stretch, from its last change on.
+
+        Its points there, and whether none is known to be missing.
+        """
         stretch = slice(self.size + self.first, self.size + self.stop)
-        points = self.values[rows, self.first : self.stop]
-        if not taken.all():
+        points, whole = self.values[rows, self.first : self.stop], bool(taken.all())
+        if not whole:
             points = np.where(taken, points, np.nan)
         if (self.begin[rows] > self.first).any():
             since = np.arange(self.first, self.stop) >= self.begin[rows][:, None]
-            points = np.where(since, points, self.active[rows, stretch])
+            points, whole = np.where(since, points, self.active[rows, stretch]), False
         self.active[rows, stretch] = points
-        return points
+        return points, whole
 
     def recall(self, row: int, column: int) -> None:
         """Exchange the active level for the one laid aside, from `column` on, which it learns."""
@@ -100,16 +103,17 @@ class Moments:
         """Begin a stretch: centre on the one before."""
         self.window.enter(first, stop)
         before = self.window.before(first)
-        self.centre = _mean(before, self.centre)
-        self.gone = moments(before, self.centre)
+        self.full = not np.isnan(before).any()
+        self.centre = _mean(before, self.centre, whole=self.full)
+        self.gone = moments(before, self.centre, whole=self.full)
 
     def band(self, rows: Rows | slice, taken: Bools) -> tuple[Floats, Floats]:
         """The mean and the standard deviation of the window before each column of the stretch."""
-        points = self.window.put(rows, taken)
-        come, gone = moments(points, self.centre[rows]), self.gone[rows]
-        count = self._count(rows, points)
+        points, whole = self.window.put(rows, taken)
+        come, gone = moments(points, self.centre[rows], whole=whole), self.gone[rows]
+        count = self._count(rows, points, whole=whole)
         begin = gone.sum(axis=1)
-        total = running(begin, come[:, :-1] - gone[:, : points.shape[1] - 1])
+        total = running(begin, come[:, :-1], gone[:, : points.shape[1] - 1])
         mean, square = _summary(total, count)
         lost = square < _LOST * begin.imag[:, None]
         if lost.any():
@@ -150,12 +154,12 @@ class Moments:
         mean += (centre - self.centre[rows])[:, None]
         return mean, square
 
-    def _count(self, rows: Rows | slice, points: Floats) -> Floats:
+    def _count(self, rows: Rows | slice, points: Floats, *, whole: bool) -> Floats:
         """How many points the window before each column holds; one row where none is missing."""
         width, size = points.shape[1], self.window.size
-        here, before = ~np.isnan(points), ~np.isnan(self.window.before(self.window.first, rows))
-        if here.all() and before.all():
+        if whole and self.full:
             return np.full((1, width), float(size))
+        here, before = ~np.isnan(points), ~np.isnan(self.window.before(self.window.first, rows))
         change = here.astype(np.int32)
         change -= before[:, :width]
         count = np.empty(points.shape)
@@ -170,6 +174,7 @@ class Moments:
         known = self.window.active[rows, first : self.window.begin[row] + self.window.size]
         before = self.window.before(first, rows)
         self.centre[rows] = _mean(known, earliest(known))
+        self.full = False
         self.gone[rows] = moments(before, self.centre[rows])
 
 
@@ -276,9 +281,11 @@ def _summary(total: Pairs, count: Floats) -> tuple[Floats, Floats]:
     return mean, square
 
 
-def _mean(points: Floats, about: Floats) -> Floats:
+def _mean(points: Floats, about: Floats, *, whole: bool = False) -> Floats:
     """The mean of each row's points, added up about `about`, which it is where there are none."""
     off = points - about[:, None]
+    if whole:
+        return np.asarray(about + off.sum(axis=1) / points.shape[1])
     missing = np.isnan(off)
     off[missing] = 0.0
     count = points.shape[1] - missing.sum(axis=1)

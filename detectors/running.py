@@ -15,21 +15,20 @@ from detectors.blocks import Floats
 Pairs: TypeAlias = NDArray[np.complex128]
 
 
-def running(begin: Pairs | float, pairs: Pairs) -> Pairs:
-    """`begin` and the first k pairs of each row added up; k from 0 on, so that there is a column more."""
+def running(begin: Pairs | float, pairs: Pairs, gone: Pairs | float = 0.0) -> Pairs:
+    """`begin` and the first k pairs of each row, less those gone, added up; k from 0 on: there is a column more."""
     total = np.empty((len(pairs), pairs.shape[1] + 1), dtype=np.complex128)
     total[:, 0] = begin
-    total[:, 1:] = pairs
+    np.subtract(pairs, gone, out=total[:, 1:])
     return np.cumsum(total, axis=1, out=total)
 
 
-def moments(points: Floats, centre: Floats) -> Pairs:
-    """How far each point is from its row's centre, and the square of that; 0 where there is none."""
+def moments(points: Floats, centre: Floats, *, whole: bool = False) -> Pairs:
+    """How far each point is from its row's centre, and the square of that; 0 where there is none, unless all are."""
     pairs = np.empty(points.shape, dtype=np.complex128)
     off = np.subtract(points, centre[:, None], out=pairs.real)
-    missing = np.isnan(off)
-    if missing.any():
-        off[missing] = 0.0
+    if not whole:
+        np.copyto(off, 0.0, where=np.isnan(off))
     np.multiply(off, off, out=pairs.imag)
     return pairs
 

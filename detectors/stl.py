@@ -90,9 +90,10 @@ class Stl:
             past = _Seasoned(values, day, self.window // _DAY, frame.origin % day)
             level, spread = guard.run(past.error, _ready(values, day), past)
             unknown = ~enough(values, frame.periods(self.window), frame.periods(self.warm_up), axis=1)
-            unknown[:, : past.known] = True
+            unknown[:, : past.known + day] = True
             level[unknown] = spread[unknown] = np.nan
-            level += past.drawn
+            for stretch, season in past.drawn:
+                level[:, stretch] += season
             return level, spread
 
         return by_tiles(frame, day, kernel)
@@ -100,23 +101,26 @@ class Stl:
 
 def _ready(values: Floats, day: int) -> Bools:
     """Whether the day before each column has some points, and the series is as old: else a night is the only level."""
-    old = np.zeros(values.shape, dtype=np.bool_)
-    old[:, day:] = np.logical_or.accumulate(~np.isnan(values[:, : max(0, values.shape[1] - day)]), axis=1)
+    first = np.isnan(values).argmin(axis=1)  # 0 also of a series without a point, for which there are never enough
+    old: Bools = np.arange(values.shape[1]) >= first[:, None] + day
     return old & enough(values, day, max(2, day // 4), axis=1)
 
 
 class _Seasoned:
-    """The season of the days before, day by day, and the moments of the errors that it leaves."""
+    """The season of the days before, day by day, and the moments of the errors that it leaves.
+
+    `taught` is what STL is given: NaN where nothing was learned.
+    """
 
     def __init__(self, values: Floats, day: int, days: int, lead: int) -> None:
         self.values, self.day, self.days, self.lead = values, day, days, lead
-        self.error, self.drawn = values.copy(), np.zeros(values.shape)
-        self.taught, self.sure = np.zeros(values.shape), np.zeros(values.shape, dtype=np.bool_)
+        self.error, self.taught = values.copy(), np.empty(values.shape)
         self.season = np.zeros((len(values), day))
         self.level = Moments(self.error, day, max(2, day // 8))
         self.known = values.shape[1]
+        self.drawn: list[tuple[slice, Floats]] = []
         self.stretch = slice(0, 0)
-        self.shift = self.drawn[:, :0]
+        self.shift: Floats | None = None
 
     def stretches(self) -> Iterator[tuple[int, int]]:
         """The days."""
@@ -125,17 +129,18 @@ class _Seasoned:
     def enter(self, first: int, stop: int) -> None:
         """Begin a day with its season."""
         self.stretch = slice(first, stop)
-        self._refresh(first)
-        season = self.season[:, (self.lead + np.arange(first, stop)) % self.day]
-        self.drawn[:, first:stop] = season
-        self.shift = self._shift(first, stop)
-        np.subtract(self.values[:, first:stop], season, out=self.error[:, first:stop])
+        self.shift = self._refresh(first, stop)
+        if self.known <= first:
+            season = self.season[:, : stop - first]
+            self.drawn.append((self.stretch, season))
+            np.subtract(self.values[:, self.stretch], season, out=self.error[:, self.stretch])
         self.level.enter(first, stop)
 
     def band(self, rows: Rows | slice, taken: Bools) -> tuple[Floats, Floats]:
         """What is expected of the errors."""
         centre, spread = self.level.band(rows, taken)
-        centre += self.shift[rows]
+        if self.shift is not None:
+            centre += self.shift[rows]
         return centre, spread
 
     def adopt(self, row: int, first: int, column: int) -> None:
@@ -148,36 +153,36 @@ class _Seasoned:
 
     def leave(self, taken: Bools, expected: Floats) -> None:
         """Teach the day: what was taken of it, less its level."""
-        off = self.error[:, self.stretch] - expected
-        sure = taken & ~np.isnan(off)
-        self.sure[:, self.stretch] = sure
-        np.add(off, self.drawn[:, self.stretch], out=self.taught[:, self.stretch], where=sure)
+        taught = np.subtract(self.error[:, self.stretch], expected, out=self.taught[:, self.stretch])
+        if self.known <= self.stretch.start:
+            taught += self.drawn[-1][1]
+        np.copyto(taught, np.nan, where=~taken)
 
-    def _shift(self, first: int, stop: int) -> Floats:
-        """The mean of the seasons over the day before each column: where it is not 0, the errors' mean is no level."""
-        shift = np.zeros((len(self.drawn), stop - first))
-        if first >= self.day:
-            change = self.drawn[:, first:stop] - self.drawn[:, first - self.day : stop - self.day]
-            np.cumsum(change[:, :-1], axis=1, out=shift[:, 1:])
-            shift /= self.day
-        return shift
+    def _refresh(self, first: int, stop: int) -> Floats | None:
+        """Take the season anew from the days before column `first`, the very first left out: it had no level.
 
-    def _refresh(self, first: int) -> None:
-        """Take the season anew from the days before column `first`, the very first left out: it had no level."""
+        The answer is the mean of the seasons over the day before each column: where it is not 0, as on the first day of
+        a season, the errors' mean is no level.
+        """
         days = first // self.day - 1
         if days < self.days and days not in _YOUNG:
-            return
-        last = self._season(slice(first - min(days, self.days) * self.day, first))
-        last -= last.mean(axis=1, keepdims=True)
-        self.season[:, (self.lead + np.arange(first - self.day, first)) % self.day] = last
-        self.known = min(self.known, first + self.day)
+            return None
+        season = self._season(slice(first - min(days, self.days) * self.day, first))
+        season -= season.mean(axis=1, keepdims=True)
+        shift = np.zeros((len(season), stop - first))
+        change = season[:, : stop - first - 1] - self.season[:, : stop - first - 1]
+        np.cumsum(change, axis=1, out=shift[:, 1:])
+        shift /= self.day
+        self.season, self.known = season, min(self.known, first)
+        return shift
 
     def _season(self, window: slice) -> Floats:
         """The last day of the season of a window, in which a gap has the mean of its time of day."""
-        taught, sure = self.taught[:, window], self.sure[:, window]
-        if not sure.all():
-            days = len(taught), -1, self.day
-            count = sure.reshape(days).sum(axis=1)
-            mean = taught.reshape(days).sum(axis=1) / np.maximum(count, 1)
-            taught = np.where(sure.reshape(days), taught.reshape(days), mean[:, None]).reshape(taught.shape)
+        taught = self.taught[:, window].copy()
+        holes = np.flatnonzero(np.isnan(taught.sum(axis=1)))
+        if len(holes):
+            some = taught[holes].reshape(len(holes), -1, self.day)
+            there = ~np.isnan(some)
+            mean = np.where(there, some, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+            taught[holes] = np.where(there, some, mean[:, None]).reshape(len(holes), -1)
         return linear(taught.shape[1], Spans(self.day, _CYCLES), _INNER).last(taught)
