@@ -226,14 +226,12 @@ class Linear:
 
     def last(self, values: Floats) -> Floats:
         """The last period of the seasonal part of values (series, column) that are whole periods."""
-        period = self.subseries.period
+        period, cycles = self.subseries.period, self.subseries.count
         answer = np.empty((len(values), period))
         for first in range(0, len(values), _FEW):
             block = _filled(values[first : first + _FEW], _FEW)
-            at = block @ self.ending.matrix
-            season = at @ self.ending.lines
-            for cycle, weight in enumerate(self.subseries.short[-2]):
-                season += weight * block[:, cycle * period : (cycle + 1) * period]
+            season = (block @ self.ending.matrix) @ self.ending.lines
+            season += np.matmul(self.subseries.short[-2], block.reshape(_FEW, cycles, period))
             answer[first : first + _FEW] = season[: len(answer) - first]
         return answer
 

@@ -84,9 +84,9 @@ class Ewma:
         guard = Guard(self.guard, frame.periods(self.adopt), memory)
         ages = min(frame.step / self.half_life, _MOST)
 
-        def kernel(values: Floats) -> tuple[Floats, Floats]:
+        def kernel(values: Floats, expected: Floats, spread: Floats) -> None:
             ready = enough(values, memory, max(2, frame.periods(self.warm_up)), axis=1)
-            return guard.run(values, ready, Weighted(values, ages))
+            guard.run(values, ready, Weighted(values, ages), expected, spread)
 
         return by_tiles(frame, stretch(ages), kernel)
 
@@ -135,7 +135,7 @@ class Weighted:
         rest /= total
         np.subtract(total, rest, out=rest)
         values = self.values[rows, self.stretch]
-        points = moments(values if whole else np.where(taken, values, np.nan), mean[:, 0])
+        points = moments(values if whole else np.where(taken, values, np.nan), mean[:, 0], whole=whole)
         begin = np.zeros(len(off), dtype=np.complex128)
         begin.imag = off[:, 0]
         points = running(begin, weighted(points, growth)[:, :-1])
@@ -213,8 +213,9 @@ def _after(level: State, values: Floats, use: Bools, ages: float) -> State:
     mean, weight, squares, off = level
     columns = values.shape[1]
     growth = 2.0 ** (ages * np.arange(1 - columns, 1))
-    weights = np.where(use, growth, 0.0)
-    points = weighted(moments(np.where(use, values, np.nan), mean), growth)
+    whole = bool(use.all())
+    weights = growth[None].copy() if whole else np.where(use, growth, 0.0)
+    points = weighted(moments(values if whole else np.where(use, values, np.nan), mean, whole=whole), growth)
     first = points.sum(axis=1)
     fade = 2.0 ** (-ages * columns)
     total = weight * fade + weights.sum(axis=1)

@@ -63,16 +63,14 @@ class Guard:
     adopt: int
     memory: int
 
-    def run(self, values: Floats, ready: Bools, baseline: Baseline) -> tuple[Floats, Floats]:
-        """Walk through `values` (series, time) in order; give what was expected and the spread, NaN unless `ready`."""
-        expected, spread = np.empty_like(values), np.empty_like(values)
+    def run(self, values: Floats, ready: Bools, baseline: Baseline, expected: Floats, spread: Floats) -> None:
+        """Walk through `values` (series, time) in order; write what was expected and the spread, NaN unless `ready`."""
         past = _Past(len(values))
         for first, stop in baseline.stretches():
             part = slice(first, stop)
             baseline.enter(first, stop)
             stretch = _Stretch(self, baseline, past, values[:, part], ready[:, part], first)
             stretch.walk(expected[:, part], spread[:, part])
-        return expected, spread
 
 
 class _Past:

@@ -35,7 +35,8 @@ def score(values: NDArray[np.float64], expected: NDArray[np.float64], spread: ND
     the numbers, so that a flat line scores 0 against itself and +-CAP when it jumps.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        usual = np.maximum(np.abs(expected), np.abs(values))
+        usual = np.abs(expected)
+        np.maximum(usual, np.abs(values), out=usual)
         usual *= RELATIVE_FLOOR
         np.maximum(usual, spread, out=usual)
         usual[usual == 0] = 1.0  # 0 where 0 is expected: no deviation, whatever it is divided by

@@ -86,15 +86,14 @@ class Stl:
             raise ValueError(f"step {frame.step} leaves no daily season: take one that divides a day, as 5m, 15m or 1h")
         guard = Guard(self.guard, frame.periods(self.adopt), day)
 
-        def kernel(values: Floats) -> tuple[Floats, Floats]:
+        def kernel(values: Floats, expected: Floats, spread: Floats) -> None:
             past = _Seasoned(values, day, self.window // _DAY, frame.origin % day)
-            level, spread = guard.run(past.error, _ready(values, day), past)
+            guard.run(past.error, _ready(values, day), past, expected, spread)
+            for stretch, season in past.drawn:
+                expected[:, stretch] += season
             unknown = ~enough(values, frame.periods(self.window), frame.periods(self.warm_up), axis=1)
             unknown[:, : past.known + day] = True
-            level[unknown] = spread[unknown] = np.nan
-            for stretch, season in past.drawn:
-                level[:, stretch] += season
-            return level, spread
+            expected[unknown] = spread[unknown] = np.nan
 
         return by_tiles(frame, day, kernel)
 

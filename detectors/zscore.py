@@ -67,10 +67,9 @@ class ZScore:
 
         least = max(2, guard.adopt // 2)
 
-        def kernel(values: Floats) -> tuple[Floats, Floats]:
+        def kernel(values: Floats, expected: Floats, spread: Floats) -> None:
             ready = enough(values, window, max(2, frame.periods(self.warm_up)), axis=1)
-            if self.robust:
-                return guard.run(values, ready, Medians(values, window, least, frame.origin))
-            return guard.run(values, ready, Moments(values, window, least))
+            robust = Medians(values, window, least, frame.origin) if self.robust else None
+            guard.run(values, ready, robust or Moments(values, window, least), expected, spread)
 
         return by_tiles(frame, stretch(window) if self.robust else window, kernel)
