@@ -45,9 +45,9 @@ def by_rows(frame: Frame, kernel: Kernel) -> Scores:
 
 
 def _score(frame: Frame, answer: Scores, rows: slice) -> None:
-    """Write the scores of these rows, of which the rest is written."""
+    """Write the scores of these rows, of which the rest is written; a few at a time, as small arrays are used again."""
     tile = max(1, _TILE // max(1, frame.values.shape[1]))
-    for i in range(rows.start, rows.stop, tile):  # small arrays are used again; large ones cost more to get than to fill
+    for i in range(rows.start, rows.stop, tile):
         some = slice(i, min(i + tile, rows.stop))
         answer.score[some] = score(frame.values[some], answer.expected[some], answer.spread[some]).score
 

@@ -14,16 +14,13 @@ from functools import lru_cache
 import numpy as np
 
 from detectors.blocks import Floats
-from detectors.loess import Lines, Loess, along, cycles
+from detectors.loess import Banded, Lines, Loess, along, cycles
 
-_BLOCK = 256
-"""So many series are multiplied at once, and always so many: a matrix product of another shape rounds otherwise."""
+_TILE = 8
+"""So many series stay in the cache, and always so many: a matrix product of another shape rounds otherwise."""
 
-_FEW = 128
+_MANY = 128
 """The same where only the last period is wanted."""
-
-_TILE = 16
-"""So many series stay in the cache through the steps that follow."""
 
 _JUMP = 10
 """Loess at every so many'th part of its span, if nothing else is asked."""
@@ -97,9 +94,9 @@ def stl(values: Floats, spans: Spans, inner: int = 5) -> Decomposition:
     if not np.isfinite(values).all():
         raise ValueError("a point is missing or infinite")
     plan = linear(values.shape[1], spans, inner)
-    seasonal, trend, rest = (np.empty(values.shape) for _ in range(3))
-    for first in range(0, len(values), _BLOCK):
-        rows = slice(first, first + _BLOCK)
+    seasonal, trend, rest = np.empty((3, *values.shape))
+    for first in range(0, len(values), _TILE):
+        rows = slice(first, first + _TILE)
         plan.split(values[rows], seasonal[rows], trend[rows], rest[rows])
     return Decomposition(seasonal, trend, rest, np.broadcast_to(np.float64(1.0), values.shape))
 
@@ -128,7 +125,7 @@ def several(
     return seasons, Decomposition(total, found.trend, left - found.trend, found.weights)
 
 
-def _filled(rows: Floats, size: int = _BLOCK) -> Floats:
+def _filled(rows: Floats, size: int) -> Floats:
     """The rows, and as many of zeros as a block has more."""
     if len(rows) == size:
         return rows
@@ -190,75 +187,115 @@ def low_pass(columns: int, period: int, loess: Loess) -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
-class Ending:
-    """What the last period needs of the matrix, and what it is of that beside the smoothed values themselves."""
-
-    matrix: Floats
-    lines: Floats
-
-
-@dataclass(frozen=True, eq=False)
 class Linear:
-    """All inner iterations of STL as one matrix, from the points to the trend and the low-pass at their places."""
+    """All inner iterations of STL as matrices, from the points to the trend and the low-pass at their places.
+
+    With P the smoothing along the cycles, `trend_of` what the trend is of x - P x and `low_of` what the low-pass is of
+    P x, all iterations are the small matrix `iterated` of these two: to the trends before the last iteration and after
+    it, and to the low-pass.
+    """
 
     subseries: Subseries
     trend: Lines
     low: Lines
-    matrix: Floats
-    places: int
-    ending: "Ending"
+    trend_of: Banded
+    low_of: Banded
+    iterated: Floats
 
     def split(self, values: Floats, seasonal: Floats, trend: Floats, rest: Floats) -> None:
-        """Write the parts of values (series, column), which are no more than a block."""
-        at = _filled(values) @ self.matrix
-        work = np.empty((_TILE, values.shape[1]))
-        for first in range(0, len(values), _TILE):
-            some = slice(first, min(first + _TILE, len(values)))
-            before, last, low = np.split(at[some], [self.places, 2 * self.places], axis=1)
-            part = work[: some.stop - first]
-            np.subtract(values[some], self.trend.draw(before, part), out=part)
-            season = self.subseries.smooth(part, ends=False)
-            season -= self.low.draw(low, part)
-            seasonal[some] = season
-            self.trend.draw(last, trend[some])
-            np.subtract(values[some], season, out=rest[some])
-            rest[some] -= trend[some]
-
-    def last(self, values: Floats) -> Floats:
-        """The last period of the seasonal part of values (series, column) that are whole periods."""
-        period, cycles = self.subseries.period, self.subseries.count
-        answer = np.empty((len(values), period))
-        for first in range(0, len(values), _FEW):
-            block = _filled(values[first : first + _FEW], _FEW)
-            season = (block @ self.ending.matrix) @ self.ending.lines
-            season += np.matmul(self.subseries.short[-2], block.reshape(_FEW, cycles, period))
-            answer[first : first + _FEW] = season[: len(answer) - first]
-        return answer
+        """Write the parts of values (series, column), which are no more than a tile."""
+        size, (_, columns) = len(values), values.shape
+        x, period = _filled(values, _TILE), self.subseries.period
+        smooth = self.subseries.smooth(x)
+        season = smooth[:, period : period + columns]
+        at = np.hstack([self.trend_of(x - season, 1)[0], self.low_of(smooth, 1)[0]]) @ self.iterated
+        before, last, low = np.split(at[:size], [self.trend_of.places, 2 * self.trend_of.places], axis=1)
+        work = self.trend.draw(before, np.empty(values.shape))
+        np.subtract(season[:size], self.subseries.smooth(work, ends=False), out=seasonal)
+        seasonal -= self.low.draw(low, work)
+        self.trend.draw(last, trend)
+        np.subtract(values, seasonal, out=rest)
+        rest -= trend
 
 
 @lru_cache(maxsize=8)
 def linear(columns: int, spans: Spans, inner: int) -> Linear:
     """The plan for series of so many columns."""
-    period = spans.period
-    subseries = Subseries(columns, period, spans.seasonal)
-    trend, low = (along(columns, span, jump) for span, jump in zip(spans.spans, spans.jumps, strict=True))
-    trend_lines, low_lines = (Lines(columns, jump) for jump in spans.jumps)
-    smooth = trend.matrix
-    low_of = subseries.after(low_pass(columns, period, low))  # low-pass of the smoothed phases
-    wide = np.zeros((len(smooth), columns + 2 * period))
-    wide[:, period : period + columns] = smooth
-    season_of = subseries.after(wide) - smooth @ low_lines.matrix(len(low.places)) @ low_of  # trend of the season
-    drawn = trend_lines.matrix(len(trend.places))
-    first, again = smooth - season_of, season_of @ drawn
-    before, last = np.zeros_like(first), first
-    for _ in range(inner - 1):
-        before, last = last, first + again @ last
-    at_low = low_of - low_of @ drawn @ before
-    matrix = np.ascontiguousarray(np.vstack([before, last, at_low]).T)
-    low_drawn = low_lines.matrix(len(low.places))[-period:]
-    used = np.flatnonzero(low_drawn.any(axis=0))
-    ending = Ending(
-        np.ascontiguousarray(np.vstack([before, at_low[used]]).T),
-        -np.vstack([subseries.smooth(np.ascontiguousarray(drawn.T), ends=False)[:, -period:], low_drawn[:, used].T]),
+    steps = _Steps(columns, spans)
+    places, lows = len(steps.trend.places), len(steps.low.places)
+    before, last = steps.iterated(np.eye(places), inner)
+    first = np.hstack([np.eye(places), steps.trend_of_low])  # the trend after the first iteration, of the two
+    before, last = before @ first, last @ first
+    low = np.hstack([np.zeros((lows, places)), np.eye(lows)]) - steps.low_of_trend @ before
+    return Linear(
+        steps.subseries,
+        *steps.lines,
+        Banded(steps.trend.matrix),
+        Banded(steps.low_pass),
+        np.ascontiguousarray(np.vstack([before, last, low]).T),
     )
-    return Linear(subseries, trend_lines, low_lines, matrix, len(trend.places), ending)
+
+
+@dataclass(frozen=True, eq=False)
+class Ending:
+    """The last period of the season as a matrix of the points, and what it is of that beside their smoothed phases."""
+
+    subseries: Subseries
+    matrix: Floats
+    lines: Floats
+
+    def season(self, values: Floats) -> Floats:
+        """The last period of the seasonal part of values (series, column) that are whole periods."""
+        period, cycles = self.subseries.period, self.subseries.count
+        answer = np.empty((len(values), period))
+        for first in range(0, len(values), _MANY):
+            block = _filled(values[first : first + _MANY], _MANY)
+            season = (block @ self.matrix) @ self.lines
+            season += np.matmul(self.subseries.short[-2], block.reshape(_MANY, cycles, period))
+            answer[first : first + _MANY] = season[: len(answer) - first]
+        return answer
+
+
+@lru_cache(maxsize=8)
+def ending(columns: int, spans: Spans, inner: int) -> Ending:
+    """The plan for series of so many columns, whole periods, of which the last is wanted."""
+    steps = _Steps(columns, spans)
+    low_of = steps.subseries.after(steps.low_pass)
+    wide = np.pad(steps.trend.matrix, ((0, 0), (spans.period, spans.period)))
+    first = steps.trend.matrix - steps.subseries.after(wide) + steps.trend_of_low @ low_of
+    before, _ = steps.iterated(first, inner)
+    at_low = low_of - steps.low_of_trend @ before
+    low_drawn = steps.lines[1].matrix(len(steps.low.places))[-spans.period :]
+    used = np.flatnonzero(low_drawn.any(axis=0))
+    smooth = steps.subseries.smooth(np.ascontiguousarray(steps.drawn.T), ends=False)[:, -spans.period :]
+    return Ending(
+        steps.subseries,
+        np.ascontiguousarray(np.vstack([before, at_low[used]]).T),
+        -np.vstack([smooth, low_drawn[:, used].T]),
+    )
+
+
+class _Steps:
+    """What an iteration consists of: `lines` join the places of the trend and of the low-pass."""
+
+    def __init__(self, columns: int, spans: Spans) -> None:
+        period = spans.period
+        self.subseries = Subseries(columns, period, spans.seasonal)
+        self.trend, self.low = (along(columns, *both) for both in zip(spans.spans, spans.jumps, strict=True))
+        self.lines = Lines(columns, spans.jumps[0]), Lines(columns, spans.jumps[1])
+        self.low_pass = low_pass(columns, period, self.low)
+        self.drawn = self.lines[0].matrix(len(self.trend.places))
+        phases = self.subseries.smooth(np.ascontiguousarray(self.drawn.T))  # of each place of the trend
+        self.low_of_trend = self.low_pass @ phases.T
+        self.trend_of_low = self.trend.matrix @ self.lines[1].matrix(len(self.low.places))
+        season_of = (
+            phases[:, period : period + columns].T - self.lines[1].matrix(len(self.low.places)) @ self.low_of_trend
+        )
+        self.again = self.trend.matrix @ season_of
+
+    def iterated(self, first: Floats, inner: int) -> tuple[Floats, Floats]:
+        """The trend before the last iteration and after it, by the one after the first."""
+        before, last = np.zeros_like(first), first
+        for _ in range(inner - 1):
+            before, last = last, first + self.again @ last
+        return before, last

@@ -10,6 +10,9 @@ from detectors.blocks import Floats
 _NEAR, _FAR = 0.001, 0.999
 """Points nearer than the first part of the reach have the full weight, those beyond the second none."""
 
+_GROUP = 12
+"""So many neighbouring places share the columns of a product."""
+
 NARROW = 0.001
 """No line is fitted through points that lie within this part of the whole; their mean is taken."""
 
@@ -65,10 +68,18 @@ def _local(columns: int, span: int, places: Floats, first: NDArray[np.intp]) -> 
         reach = reach + (span - columns) // 2
     off = number - places[:, None]
     part = np.abs(off) / reach[:, None]
-    weights = np.where(part <= _NEAR, 1.0, (1.0 - part**3) ** 3)
+    weights = 1.0 - part * part * part
+    weights *= weights * weights
+    weights[part <= _NEAR] = 1.0
     outside = (part > _FAR) | (number < left[:, None]) | (number > right[:, None])
     weights[outside] = 0.0
     return Loess(columns, places, weights, np.where(outside, 0.0, off))
+
+
+def _ramp(steps: int) -> Floats:
+    """The points of a line, its last left out, of its two ends."""
+    part = np.arange(steps) / steps
+    return np.stack([1.0 - part, part])
 
 
 @dataclass(frozen=True)
@@ -84,18 +95,39 @@ class Lines:
         if jump == 1:
             out[:] = values
             return out
-        whole = (self.columns - 1) // jump
-        steps = (values[:, 1 : whole + 1] - values[:, :whole]) / jump
-        inner = out[:, : whole * jump].reshape(len(out), whole, jump)
-        np.multiply(steps[:, :, None], np.arange(jump, dtype=np.float64), out=inner)
-        inner += values[:, :whole, None]
+        whole, rest = divmod(self.columns - 1, jump)
+        ends = np.empty((len(values), whole, 2))  # the lines as products of these: far faster than by broadcasting
+        ends[:, :, 0], ends[:, :, 1] = values[:, :whole], values[:, 1 : whole + 1]
+        np.matmul(ends, _ramp(jump), out=out[:, : whole * jump].reshape(len(out), whole, jump))
         out[:, whole * jump] = values[:, whole]
-        rest = self.columns - 1 - whole * jump
         if rest:
-            last = (values[:, whole + 1] - values[:, whole]) / rest
-            out[:, whole * jump + 1 :] = values[:, whole, None] + last[:, None] * np.arange(1, rest + 1)
+            np.matmul(values[:, None, whole:], _ramp(rest), out=out[:, None, whole * jump : -1])
+            out[:, -1] = values[:, -1]
         return out
 
     def matrix(self, places: int) -> Floats:
         """The same as a matrix (column, place)."""
         return self.draw(np.eye(places), np.empty((places, self.columns))).T
+
+
+class Banded:
+    """Matrices (place, column) of one band, of which the first few are applied to (series, column)."""
+
+    def __init__(self, *matrices: Floats) -> None:
+        self.places = len(matrices[0])
+        self.groups = []
+        for first in range(0, self.places, _GROUP):
+            rows = slice(first, min(first + _GROUP, self.places))
+            used = np.flatnonzero(matrices[0][rows].any(axis=0))
+            columns = slice(used[0], used[-1] + 1)
+            self.groups.append((rows, columns, np.hstack([m[rows, columns].T for m in matrices])))
+
+    def __call__(self, values: Floats, count: int) -> Floats:
+        """The products with the first `count` matrices, (matrix, series, place)."""
+        out = np.empty((count, len(values), self.places))
+        for rows, columns, matrix in self.groups:
+            width = rows.stop - rows.start
+            some = values[:, columns] @ matrix[:, : count * width]
+            for kind in range(count):
+                out[kind, :, rows] = some[:, kind * width : (kind + 1) * width]
+        return out

@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 
 from detectors.blocks import Floats
 from detectors.decomposition import Decomposition, Spans, low_pass
-from detectors.loess import NARROW, Lines, along, cycles
+from detectors.loess import NARROW, Banded, Lines, along, cycles
 
 _ROWS = 8
 """So many series stay in the cache, and always so many: a matrix product of another shape rounds otherwise."""
-
-_GROUP = 12
-"""So many neighbouring places share the columns of a product."""
 
 _TRUST, _DOUBT = 0.001, 0.999
 """Within the first part of six median deviations a point has its full weight, beyond the second none."""
@@ -53,29 +50,6 @@ def robust(values: Floats, spans: Spans, inner: int = 2, outer: int = 15) -> Dec
         answer.seasonal[rows], answer.trend[rows], answer.weights[rows] = seasonal[:size], trend[:size], weights[:size]
         answer.rest[rows] = values[rows] - answer.seasonal[rows] - answer.trend[rows]
     return answer
-
-
-class Banded:
-    """Matrices (place, column) of one band, of which the first few are applied to (series, column)."""
-
-    def __init__(self, *matrices: Floats) -> None:
-        self.places = len(matrices[0])
-        self.groups = []
-        for first in range(0, self.places, _GROUP):
-            rows = slice(first, min(first + _GROUP, self.places))
-            used = np.flatnonzero(matrices[0][rows].any(axis=0))
-            columns = slice(used[0], used[-1] + 1)
-            self.groups.append((rows, columns, np.hstack([m[rows, columns].T for m in matrices])))
-
-    def __call__(self, values: Floats, count: int) -> Floats:
-        """The products with the first `count` matrices, (matrix, series, place)."""
-        out = np.empty((count, len(values), self.places))
-        for rows, columns, matrix in self.groups:
-            width = rows.stop - rows.start
-            some = values[:, columns] @ matrix[:, : count * width]
-            for kind in range(count):
-                out[kind, :, rows] = some[:, kind * width : (kind + 1) * width]
-        return out
 
 
 class Phases:

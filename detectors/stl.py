@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 
 from detectors.blocks import Floats, by_tiles, enough
-from detectors.decomposition import Spans, linear
+from detectors.decomposition import Spans, ending
 from detectors.frame import Frame
 from detectors.guard import Bools, Guard, Rows
 from detectors.rolling import Moments
@@ -184,4 +184,4 @@ class _Seasoned:
             there = ~np.isnan(some)
             mean = np.where(there, some, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
             taught[holes] = np.where(there, some, mean[:, None]).reshape(len(holes), -1)
-        return linear(taught.shape[1], Spans(self.day, _CYCLES), _INNER).last(taught)
+        return ending(taught.shape[1], Spans(self.day, _CYCLES), _INNER).season(taught)

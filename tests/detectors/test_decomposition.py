@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from statsmodels.tsa.seasonal import MSTL, STL
 
-from detectors.decomposition import Spans, linear, several, stl
+from detectors.decomposition import Spans, ending, several, stl
 
 Floats = NDArray[np.float64]
 
@@ -92,9 +92,9 @@ def test_the_last_period_alone_is_that_of_the_whole(columns: int) -> None:
     values = traffic(130, columns, 12)
     for spans in (Spans(12), Spans(12, 15), Spans(12, trend_jump=1, low_pass_jump=1)):
         whole = stl(values, spans).seasonal[:, -12:]
-        np.testing.assert_allclose(linear(columns, spans, 5).last(values), whole, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(ending(columns, spans, 5).season(values), whole, rtol=0, atol=1e-11)
         np.testing.assert_array_equal(
-            linear(columns, spans, 5).last(values[129:]), linear(columns, spans, 5).last(values)[129:]
+            ending(columns, spans, 5).season(values[129:]), ending(columns, spans, 5).season(values)[129:]
         )
 
 
