@@ -1,7 +1,7 @@
 """Score a frame with every detector and judge it, a block of series at a time."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from detectors import Banded, Detector, Frame, Scores
 from detectors.detector import banded, compares_rows
-from job.anomaly import Anomaly, split_labels
-from job.judge import Hits, Subject, Verdict, context, flags, judge, settling
+from job.anomaly import split_labels
+from job.judge import Subject, Verdict, context, flags, judge, picked, settling
 from job.policy import Policy
-from job.series import Trace, key, numbers
+from job.series import Trace, numbers
 
 Hidden: TypeAlias = NDArray[np.bool_]
 """Series x time, as the frame: the points that nothing is to be learned from."""
@@ -75,23 +75,23 @@ def _examined(
     meter: Callable[[str], AbstractContextManager[object]],
 ) -> Examined:
     """One block of series; those with an anomaly are told by the bands of the detectors that have some."""
-    first = block.column(start)
-    view = block.columns(max(0, first - block.periods(context(policy))), block.values.shape[1])
-    settled = start - settling(policy, block.step)
+    settled = max(block.start, start - settling(policy, block.step))
+    low = min(block.column(start) - block.periods(context(policy)), block.column(settled))
+    view = block.columns(max(0, low), block.values.shape[1])
     scores = {}
     for name, detector in detectors.items():
         with meter(f"detect: {name}"):
-            scores[name] = _taught(detector, block, view, settled, mute)
+            scores[name] = _taught(detector, block, settled, mute)
     past = None if mute is None else mute[:, mute.shape[1] - view.values.shape[1] :]
     verdict = judge(view, scores, policy, subject, view.column(start), past)
-    rows = _told(view, subject, verdict.anomalies)
+    rows = np.unique(np.array(verdict.rows, dtype=np.intp))
     if not len(rows):
         return Examined(**vars(verdict))
     view, mute, past = view.rows(rows), *(None if some is None else some[rows] for some in (mute, past))
     scores = {
-        name: _taught(detector, block.rows(rows), view, settled, mute, policy.cut)
+        name: _taught(detector, block.rows(rows), settled, mute, policy.cut)
         if isinstance(detector, Banded)
-        else _picked(scores[name], rows)
+        else picked(scores[name], rows)
         for name, detector in detectors.items()
     }
     told = judge(view, scores, policy, subject, view.column(start), past)
@@ -99,24 +99,15 @@ def _examined(
     return Examined(**vars(verdict), traces=tuple(_traces(view, scores, policy, subject, start)))
 
 
-def _told(view: Frame, subject: Subject, anomalies: Iterable[Anomaly]) -> Hits:
-    """The rows that have an anomaly."""
-    told = {key(a.project, a.query, a.resource, a.labels) for a in anomalies}
-    named = [split_labels(labels) for labels in view.labels] if told else []
-    return np.flatnonzero([key(subject.project, subject.query, *both) in told for both in named])
-
-
-def _picked(scores: Scores, rows: Hits) -> Scores:
-    return Scores(scores.expected[rows], scores.spread[rows], scores.score[rows])
-
-
 def _traces(
     flagged: Frame, scores: Mapping[str, Scores], policy: Policy, subject: Subject, start: datetime
 ) -> list[Trace]:
     """The flagged rows, from the judged start on."""
-    band = flags(flagged, scores, policy, subject)
     named = [split_labels(labels) for labels in flagged.labels]
     first = flagged.column(start)
+    skip = flagged.values.shape[1] - next(iter(scores.values())).score.shape[1]
+    every = np.arange(len(named))
+    band = flags(flagged, {name: picked(one, every, skip) for name, one in scores.items()}, policy, subject)
     return [
         Trace(
             project=subject.project,
@@ -143,27 +134,22 @@ def needed(detectors: Mapping[str, Detector], policy: Policy, step: timedelta) -
 
 
 def _taught(
-    detector: Detector,
-    block: Frame,
-    view: Frame,
-    settled: datetime,
-    hidden: Hidden | None,
-    threshold: float | None = None,
+    detector: Detector, block: Frame, settled: datetime, hidden: Hidden | None, threshold: float | None = None
 ) -> Scores:
-    """The scores of the view's columns by a baseline that no hidden point has taught.
+    """The scores of the columns from `settled` on by a baseline that no hidden point has taught.
 
     A hidden point itself is seen by its own score. Where so much is hidden that nothing can be said of it without, it
     is scored by all there is: what is muted is still shown. With a threshold the scores have the detector's band.
     """
     if hidden is None or not hidden.any():
-        return _scores(detector, block, view, settled, threshold)
-    answer = _scores(detector, _without(block, hidden), view, settled, threshold)
-    asked = hidden.copy()
-    asked[:, : block.column(settled)] = False
-    here = asked[:, asked.shape[1] - view.values.shape[1] :]
+        return _scores(detector, block, settled, threshold)
+    answer = _scores(detector, _without(block, hidden), settled, threshold)
+    asked, first = hidden.copy(), block.column(settled)
+    asked[:, :first] = False
     for seen in (_without(block, hidden & ~asked), block):
-        if (blank := here & np.isnan(answer.score) & np.isfinite(view.values)).any():
-            answer = _where(blank, _scores(detector, seen, view, settled, threshold), answer)
+        blank = asked[:, first:] & np.isnan(answer.score) & np.isfinite(block.values[:, first:])
+        if blank.any():
+            answer = _where(blank, _scores(detector, seen, settled, threshold), answer)
     return answer
 
 
@@ -180,18 +166,13 @@ def _each(change: Callable[..., NDArray[np.float64]], *scores: Scores) -> Scores
     return Scores(*(change(*some) for some in arrays if some[0] is not None))
 
 
-def _scores(detector: Detector, frame: Frame, view: Frame, settled: datetime, threshold: float | None = None) -> Scores:
-    """The detector's scores of the view's columns: numbers from `settled` on, NaN before."""
+def _scores(detector: Detector, frame: Frame, settled: datetime, threshold: float | None) -> Scores:
+    """The detector's scores of the columns from `settled` on, without the rest of its answer."""
     low = max(0, frame.column(settled - detector.history))
     asked = frame.columns(low, frame.values.shape[1])
     skip = asked.column(settled)
     answer = detector(asked) if threshold is None else banded(detector, asked, threshold, skip)
-    pad = view.values.shape[1] - (asked.values.shape[1] - skip)
-    return _each(lambda array: _padded(array[:, skip:], pad), answer)
-
-
-def _padded(array: NDArray[np.float64], pad: int) -> NDArray[np.float64]:
-    return np.pad(array, ((0, 0), (pad, 0)), constant_values=np.nan)
+    return _each(lambda array: array[:, skip:].copy(), answer)
 
 
 def _zeroed(frame: Frame) -> Frame:

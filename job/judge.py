@@ -1,8 +1,8 @@
 """From scores to anomalies: which deviations of one frame are worth telling, and what to tell of them."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
@@ -47,7 +47,7 @@ class Verdict:
 
     `tested` counts series x periods that had a point and a baseline; `warming_up` holds the rows that had points but no
     baseline yet; `suppressed` counts hits by the rule that held them back. `known` says of each anomaly when it was
-    certain: the beginning of the period whose end was the first moment to tell it at.
+    certain: the beginning of the period whose end was the first moment to tell it at; `rows` of which row it is.
     """
 
     anomalies: tuple[Anomaly, ...]
@@ -55,6 +55,7 @@ class Verdict:
     warming_up: tuple[int, ...]
     suppressed: Mapping[str, int]
     known: tuple[datetime, ...] = ()
+    rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,33 +117,69 @@ def judge(
 
     An event belongs to the frame in which it is first certain, so it may begin before `first`; one that was certain
     before is told again from `first` on, as continued. No column's verdict depends on a later column. There should be
-    `context` before `first`, of which the last `settling` needs scores. `hidden` points are judged, but say nothing of
-    what is usual.
+    `context` before `first`, of which the last `settling` needs scores: they may be of the last columns alone. `hidden`
+    points are judged, but say nothing of what is usual.
     """
-    opinion = _opinion(frame.values, scores, policy, subject.histories)
-    spoke = np.isfinite(opinion.score[:, first:])
-    young = ~spoke.any(axis=1) & np.isfinite(frame.values[:, first:]).any(axis=1)
-    side, suppressed = _worth(frame, opinion, policy, grain(subject.unit), first)
+    skip = frame.values.shape[1] - next(iter(scores.values())).score.shape[1]
+    every = _stacked(scores, subject.histories)
+    spoke = _any(np.isfinite(every[:, :, first - skip :]), 0)
+    young = ~_any(spoke, 1) & _any(np.isfinite(frame.values[:, first:]), 1)
     downs = {} if policy.direction == "up" else outages(frame, policy, first, hidden)
-    certain = _certain(side, opinion.score, policy)
-    apart = max(policy.persistence.periods, frame.periods(policy.merge))
-    events: list[_Event] = []
-    for row in np.flatnonzero((side[:, first:] != 0).any(axis=1) | np.isin(np.arange(len(side)), list(downs))).tolist():
-        silent = sorted(downs.get(row, ()), key=lambda down: down.start)
-        runs, openings = _apart(_runs(side[row], apart), side[row], silent, policy.persistence.hits)
-        events.extend(_silence(opinion, row, down, first, openings.get(down), certain[row]) for down in silent)
-        for hits in runs:
-            if certain[row, hits[hits >= first]].any():
-                events.append(_deviation(opinion, row, hits, certain[row], first))
-            else:
-                suppressed["persistence"] = suppressed.get("persistence", 0) + int(np.count_nonzero(hits >= first))
+    concerned = _any(_side(every, policy) != 0, 1)
+    concerned[list(downs)] = True
+    rows = np.flatnonzero(concerned)  # few, and all that anything can be told of
+    frame, scores = frame.rows(rows), {name: picked(one, rows, skip) for name, one in scores.items()}
+    opinion = _opinion(frame.values, scores, policy, subject.histories)
+    opinion, suppressed = _worth(frame, opinion, policy, subject, first)
+    silent = [downs.get(row, ()) for row in rows.tolist()]
+    events = list(_events(frame, opinion, silent, policy, first, suppressed))
     return Verdict(
         anomalies=tuple(_record(frame, scores, opinion, policy, subject, event) for event in events),
         tested=int(np.count_nonzero(spoke)),
         warming_up=tuple(np.flatnonzero(young).tolist()),
         suppressed={rule: n for rule, n in sorted(suppressed.items()) if n},
         known=tuple(frame.start + event.known * frame.step for event in events),
+        rows=tuple(int(rows[event.row]) for event in events),
     )
+
+
+def _events(
+    frame: Frame,
+    opinion: _Opinion,
+    downs: Sequence[Sequence[Outage]],
+    policy: Policy,
+    first: int,
+    suppressed: Counter[str],
+) -> Iterator[_Event]:
+    """The events of each row and of its outages; hits that make none are counted among the suppressed."""
+    apart = max(policy.persistence.periods, frame.periods(policy.merge))
+    certain = _certain(opinion.side, opinion.score, policy)
+    for row, side in enumerate(opinion.side):
+        silent = sorted(downs[row], key=lambda down: down.start)
+        runs, openings = _apart(_runs(side, apart), side, silent, policy.persistence.hits)
+        for down in silent:
+            yield _silence(opinion, row, down, first, openings.get(down), certain[row])
+        for hits in runs:
+            if certain[row, hits[hits >= first]].any():
+                yield _deviation(opinion, row, hits, certain[row], first)
+            else:
+                suppressed["persistence"] += int(np.count_nonzero(hits >= first))
+
+
+def _any(array: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
+    return np.asarray(np.logical_or.reduce(array, axis=axis))
+
+
+def picked(scores: Scores, rows: Hits, skip: int = 0) -> Scores:
+    """The scores of some rows, with so many columns more before, of which nothing is said."""
+    arrays = (scores.expected, scores.spread, scores.score, scores.lower, scores.upper)
+    return Scores(*(_late(array[rows], skip) for array in arrays if array is not None))
+
+
+def _late(array: NDArray[np.float64], skip: int) -> NDArray[np.float64]:
+    late = np.full((len(array), skip + array.shape[1]), np.nan)
+    late[:, skip:] = array
+    return late
 
 
 @dataclass(frozen=True)
@@ -163,8 +200,8 @@ class Flags:
 def flags(frame: Frame, scores: Mapping[str, Scores], policy: Policy, subject: Subject) -> Flags:
     """Judge every column of a frame by the rules of `judge`, for those who want points instead of events."""
     opinion = _opinion(frame.values, scores, policy, subject.histories)
-    side, _ = _worth(frame, opinion, policy, grain(subject.unit), 0)
-    flagged = _certain(side, opinion.score, policy)
+    opinion, _ = _worth(frame, opinion, policy, subject, 0)
+    flagged = _certain(opinion.side, opinion.score, policy)
     for row, downs in ({} if policy.direction == "up" else outages(frame, policy, 0)).items():
         for down in downs:
             flagged[row, down.certain : down.stop] = True
@@ -181,19 +218,11 @@ def _opinion(
     A hit is told by the baseline of the best informed detector that voted for it, and any other point by that of the
     best informed one that has a baseline.
     """
-    names = sorted(scores, key=lambda name: (-histories[name], name))
-    every = np.stack([scores[name].score for name in names])
-    needed = policy.needed(np.isfinite(every).sum(axis=0))
-    with np.errstate(invalid="ignore"):
-        votes = np.sign(every) * (np.abs(every) >= policy.cut)
-    side = np.zeros(every.shape[1:], dtype=np.int8)
-    for way, unwanted in ((1, "down"), (-1, "up")):
-        agree = votes == way
-        hit = (agree.sum(axis=0) >= needed) & agree.any(axis=0) & (policy.direction != unwanted)
-        side[hit & _informed(every, agree) if policy.informed else hit] = way
+    every = _stacked(scores, histories)
+    side = _side(every, policy)
     expected, spread, told, lower, upper = (np.full(side.shape, np.nan) for _ in range(5))
-    for name, vote in zip(names, votes, strict=True):
-        mine = (np.isnan(expected) | np.isnan(spread)) & ((side == 0) | (vote == side))
+    for name, score in zip(_ordered(histories, scores), every, strict=True):
+        mine = (np.isnan(expected) | np.isnan(spread)) & ((side == 0) | (_votes(score, policy) == side))
         for into, of in (
             (expected, "expected"),
             (spread, "spread"),
@@ -212,6 +241,36 @@ def _opinion(
     return _Opinion(side, _median(every), expected, spread, lower, upper)
 
 
+def _ordered(histories: Mapping[str, timedelta], scores: Mapping[str, Scores]) -> list[str]:
+    """The detectors, the best informed first."""
+    return sorted(scores, key=lambda name: (-histories[name], name))
+
+
+def _stacked(scores: Mapping[str, Scores], histories: Mapping[str, timedelta]) -> NDArray[np.float64]:
+    """Detectors x series x time: every score, in the order of the detectors."""
+    return np.stack([scores[name].score for name in _ordered(histories, scores)])
+
+
+def _votes(every: NDArray[np.float64], policy: Policy) -> NDArray[np.int8]:
+    """+1 or -1 where a score is past the threshold, else 0."""
+    with np.errstate(invalid="ignore"):
+        return np.subtract(every >= policy.cut, every <= -policy.cut, dtype=np.int8)
+
+
+def _side(every: NDArray[np.float64], policy: Policy) -> NDArray[np.int8]:
+    """+1 or -1 where enough of the detectors agree, else 0; series x time."""
+    votes = _votes(every, policy)
+    side = np.zeros(every.shape[1:], dtype=np.int8)
+    if not votes.any():
+        return side
+    needed = policy.needed(np.isfinite(every).sum(axis=0))
+    for way, unwanted in ((1, "down"), (-1, "up")):
+        agree = votes == way
+        hit = (agree.sum(axis=0) >= needed) & agree.any(axis=0) & (policy.direction != unwanted)
+        side[hit & _informed(every, agree) if policy.informed else hit] = way
+    return side
+
+
 def _informed(every: NDArray[np.float64], agree: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Where the first of the detectors that has a score at all is among those that agree."""
     first = np.argmax(np.isfinite(every), axis=0)[None]
@@ -228,30 +287,33 @@ def _median(every: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _worth(
-    frame: Frame, opinion: _Opinion, policy: Policy, at_once: float, first: int
-) -> tuple[NDArray[np.int8], dict[str, int]]:
-    """The hits that are large enough to tell, and how many judged ones each rule held back."""
-    side, suppressed = opinion.side.copy(), {}
+    frame: Frame, opinion: _Opinion, policy: Policy, subject: Subject, first: int
+) -> tuple[_Opinion, Counter[str]]:
+    """The opinion with only the hits that are large enough to tell, and how many judged ones each rule held back."""
+    side, suppressed, at_once = opinion.side.copy(), Counter[str](), grain(subject.unit)
+    hits = np.nonzero(side)
+    values, expected = frame.values[hits], opinion.expected[hits]
+    off, judged = (values - expected) * side[hits], hits[1] >= first
     with np.errstate(invalid="ignore"):
-        off = (frame.values - opinion.expected) * side
         small = {
             "contradicted": ~(off > 0),  # so is what has no expected value
             "min_absolute": off < policy.min_absolute,
-            "min_relative": off < policy.min_relative * np.abs(opinion.expected),
-            "min_volume": np.fmax(np.abs(frame.values), np.abs(opinion.expected)) < policy.min_volume,
+            "min_relative": off < policy.min_relative * np.abs(expected),
+            "min_volume": np.fmax(np.abs(values), np.abs(expected)) < policy.min_volume,
         }
     if policy.counting and at_once:
         period = frame.step.total_seconds() / at_once
-        small["counting"] = _counting(frame.values * period, opinion.expected * period) < SURE
+        small["counting"] = _counting(values * period, expected * period) < SURE
+    worth = np.ones(len(off), dtype=np.bool_)
     for rule, too_small in small.items():
-        suppressed[rule] = int(np.count_nonzero(side[:, first:] * too_small[:, first:]))
-        side[too_small] = 0
-    suppressed["return"] = 0
+        suppressed[rule] = int(np.count_nonzero(worth & too_small & judged))
+        worth &= ~too_small
+    side[hits] *= worth
     for row in np.flatnonzero((side > 0).any(axis=1) & (side < 0).any(axis=1)).tolist():
         back = _returning(side[row], frame.values[row], frame.periods(WAKE), frame.periods(BEFORE))
         suppressed["return"] += sum(column >= first for column in back)
         side[row, back] = 0
-    return side, suppressed
+    return replace(opinion, side=side), suppressed
 
 
 def _returning(side: NDArray[np.int8], values: NDArray[np.float64], wake: int, day: int) -> list[int]:

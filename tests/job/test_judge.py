@@ -411,3 +411,28 @@ def test_an_anomaly_is_known_from_the_first_column_that_makes_it_certain(values:
 def test_what_came_over_from_before_is_known_from_the_first_column_on() -> None:
     told = verdict([200, 200, 200, 200], first=BEFORE + 2)
     assert (told.anomalies[0].continued, told.known) == (True, (DAY + 2 * HOUR,))
+
+
+@settings(max_examples=40, deadline=None)
+@example(
+    st.lists(st.lists(VALUES, min_size=6, max_size=6), min_size=1, max_size=3),
+    st.lists(st.sampled_from([0.0, 0.0, 7.0, -7.0, 20.0, np.nan]), min_size=12, max_size=12),
+    st.integers(0, 6),
+)
+def test_scores_of_the_last_columns_alone_say_the_same(rows: list[list[float]], scored: list[float], more: int) -> None:
+    """Before they begin, nothing is said: as where a detector has no baseline."""
+    seen = frame(rows)
+    width = 6 + more
+    late = np.tile(scored[-width:], (len(rows), 1))
+    all_of_it = np.hstack([np.full((len(rows), BEFORE + 6 - width), np.nan), late])
+    known = np.where(np.isnan(all_of_it), np.nan, LEVEL)
+    whole = Scores(known, known / 10, np.where(np.isnan(seen.values), np.nan, all_of_it))
+    part = Scores(*(array[:, -width:] for array in (whole.expected, whole.spread, whole.score)))
+    rule = policy(min_relative=0.5)
+    assert judge(seen, {"d": part}, rule, subject("d"), BEFORE) == judge(seen, {"d": whole}, rule, subject("d"), BEFORE)
+
+
+def test_each_anomaly_says_of_which_row_it_is() -> None:
+    found = verdict([[100, 100], [200, 100], [100, 100], [100, 200], [0, 0]])
+    named = [int(a.labels["instance_name"].removeprefix("web-")) - 1 for a in found.anomalies]
+    assert list(found.rows) == named == [1, 3, 4]

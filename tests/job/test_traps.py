@@ -12,7 +12,7 @@ from job import lineup
 from job.anomaly import Anomaly
 from job.examine import examine, needed
 from job.judge import Subject, Verdict
-from job.policy import Policy
+from job.policy import Persistence, Policy
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
 STEP = timedelta(minutes=15)
@@ -128,3 +128,12 @@ def test_a_verdict_does_not_depend_on_how_much_of_the_day_is_asked() -> None:
     assert all(early <= late for early, late in zip(seen, [*seen[1:], whole], strict=True))
     assert seen[0] == set()
     assert whole
+
+
+def test_hits_may_have_to_persist_for_longer_than_the_day_before() -> None:
+    """Two days of persistence look farther back than any outage does."""
+    policy = POLICY.model_copy(update={"persistence": Persistence(hits=2, periods=120)})
+    start = START + timedelta(days=FAULT)
+    frame = Frame(traffic()[None], START, STEP, ({"resource.type": "x"},))
+    seen = frame.columns(frame.column(start - needed(DETECTORS, policy, STEP)), frame.column(start) + A_DAY)
+    assert examine(seen, DETECTORS, policy, SUBJECT, start).tested == A_DAY
