@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, TypeAlias
 
 from detectors.names import prefix
@@ -72,7 +73,7 @@ def slot(metric: str, labels: Mapping[str, str], unit: str) -> Slot:
     >>> print(slot("compute.googleapis.com/instance/network/received_bytes_count", {}, "By/s"))
     received bytes
     """
-    words = set(_WORDS.findall(metric.rsplit("/", 1)[-1].lower()))
+    words = _words(metric)
     ways = words | {value.lower() for value in labels.values()}
     way: Way = "in" if ways & _IN else "out" if ways & _OUT else ""
     noun = unit.partition("/")[0].strip("{}")
@@ -87,7 +88,12 @@ def slot(metric: str, labels: Mapping[str, str], unit: str) -> Slot:
     return Slot(way, "connections" if words & {"connections", "sessions"} else "other")
 
 
-def _ratio(way: Way, words: set[str]) -> Slot:
+@cache
+def _words(metric: str) -> frozenset[str]:
+    return frozenset(_WORDS.findall(metric.rsplit("/", 1)[-1].lower()))
+
+
+def _ratio(way: Way, words: frozenset[str]) -> Slot:
     """What a ratio tells of; that of two directions is of neither."""
     if "share" in words:
         return Slot(way, "drop share")

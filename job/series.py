@@ -1,6 +1,7 @@
 """What a plot of the flagged series needs, and what was looked at besides: one object a slice, beside its anomalies."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -117,16 +118,16 @@ class Survey:
     """What of each type of resource was judged, taken block by block."""
 
     def __init__(self) -> None:
-        self._slots: dict[str, set[tuple[Way, What]]] = {}
-        self._census: dict[str, Census] = {}
+        self._slots: defaultdict[str, set[tuple[Way, What]]] = defaultdict(set)
+        self._census: defaultdict[str, Census] = defaultdict(Census)
 
     def add(self, frame: Frame, since: datetime, surveyed: Callable[[Labels], Surveyed]) -> None:
         """Take in the series of a frame that had a point since then."""
         recent = np.isfinite(frame.values[:, frame.column(since) :]).any(axis=1)
         for row in np.flatnonzero(recent).tolist():
             one = surveyed(frame.labels[row])
-            self._slots.setdefault(one.type, set()).add(one.slot)
-            self._census.setdefault(one.type, Census()).add(one.resource)
+            self._slots[one.type].add(one.slot)
+            self._census[one.type].add(one.resource)
 
     def kept(self) -> dict[str, Kept]:
         """What is told of it."""
