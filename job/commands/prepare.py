@@ -16,7 +16,6 @@ from job.query import Query
 from job.ratio import split
 from job.slices import Job, names
 from job.sources import Reader, Source, open_source, stand_in
-from job.sources.cached import Cached
 from job.sources.derived import Derived
 from job.store import Store, open_store
 
@@ -73,6 +72,8 @@ def _remembering(
     """The source with what it answered before, where that is asked for; other sources than Monitoring are at hand."""
     if settings.source != "monitoring" or settings.cache == "off":
         return source
+    from job.sources.cached import Cached
+
     kept = store if settings.cache == "on" else open_store(settings.cache)
     return Cached(source, kept, present, log, origin=stand_in(settings, environ))
 

@@ -1,21 +1,29 @@
 """A source round a source that keeps settled history in a store, so that only what is not settled is read again."""
 
+import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from hashlib import sha256
 from json import dumps
-from typing import Any, TypeAlias
+from threading import Semaphore
+from typing import Any, Protocol
 
-from detectors import Frame
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors import Frame, Labels
 from job.errors import ConfigError, Conflict, Failed, NotAllowed
 from job.log import Log
 from job.presets import slug
 from job.query import Query
-from job.sources import Descriptor, Reader, history
-from job.sources.joined import alive, joined
+from job.sources import Descriptor, Reader, blocks, cut, history
+from job.sources.history import Kept
+from job.sources.joined import Span, alive, joined, key
+from job.sources.monitoring.streams import share, splits
 from job.store import Store, put_over
 
 MARGIN = timedelta(hours=6)
@@ -24,30 +32,51 @@ MARGIN = timedelta(hours=6)
 GROWN = timedelta(hours=1)
 """The object of the present day is written again when it can be longer by so much."""
 
+SHARE = 256
+"""About so many series are kept together: what is read, joined and written is bounded by them, not by the fleet."""
+
+SHARES = 100
+"""Into no more shares than this is a query split: numbers that end in two digits cannot be told apart further."""
+
+GROWTH = 4
+"""Shares that have grown to so many times that size are given up for smaller ones."""
+
+AHEAD = 7
+"""So many shares are read, of all queries, before they are wanted."""
+
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 _STREAMS = 8
+_SHARED = re.compile(r"of(\d{1,3})/")
 
-Span: TypeAlias = tuple[datetime, datetime]
+
+class Counting(Reader, Protocol):
+    """A reader that knows how many series there are."""
+
+    def count(self, query: Query, start: datetime, end: datetime) -> int:
+        """How many series the query has in `[start, end)`, without reading points."""
 
 
 @dataclass
 class Cached:
     """Answers from `history/…` in the store what has settled, asks `source` for the rest, and keeps what of it has.
 
-    A point has settled when it is older than its metric's delay and `margin`. Each query has an object for each UTC
-    day (the present day's ends where points may still change) and one for each whole week from Monday on, in the place
-    of its days. `origin` says which source it is, where the query does not. An object that cannot be used is named in
-    the log and its time read again; a store that refuses is named once, and then done without.
+    A point has settled when it is older than its metric's delay and `margin`. A query that can be split is kept in
+    shares of about `size` series, by the label that splits it. Each share has an object for each UTC day (the present
+    day's ends where points may still change) and one for each whole week from Monday on, in the place of its days.
+    `origin` says which source it is, where the query does not. An object that cannot be used is named in the log and
+    its time read again; a store that refuses is named once, and then done without.
     """
 
-    source: Reader
+    source: Counting
     store: Store
     present: datetime
     log: Log
     origin: str = ""
     margin: timedelta = MARGIN
+    size: int = SHARE
     _refused: bool = field(default=False, init=False)
+    _ahead: Semaphore = field(default_factory=lambda: Semaphore(AHEAD), init=False)
 
     def describe(self, query: Query) -> Descriptor:
         """Ask the source."""
@@ -58,15 +87,58 @@ class Cached:
         span = self._lasting(query, start, end)
         if span[0] >= span[1] or self._refused:
             return self.source.read(query, start, end)
-        shelf = _shelf(query, self.origin)
-        held = self._held(shelf, span)
-        kept = {name: (frame.start, frame.end) for name, frame in held.items()}
-        pieces = [self.source.read(query, *gap) for gap in _gaps(kept.values(), min(span[0], start), end)]
-        pieces += held.values()
+        frames = list(self._shares(query, (start, end), span))
+        if len(frames) == 1:
+            return frames[0]
+        labels = [one for frame in frames for one in frame.labels]
+        order = sorted(range(len(labels)), key=lambda row: key(labels[row]))
+        values = np.vstack([frame.values for frame in frames])[order]
+        return Frame(values, start, query.step, tuple(labels[row] for row in order))
+
+    def blocks(self, query: Query, start: datetime, end: datetime, rows: int) -> Iterator[Frame]:
+        """The same series, so many at once."""
+        span = self._lasting(query, start, end)
+        if span[0] >= span[1] or self._refused:
+            yield from blocks(self.source, query, start, end, rows)
+            return
+        for frame in self._shares(query, (start, end), span):
+            yield from cut(frame, rows)
+
+    def _shares(self, query: Query, asked: Span, span: Span) -> Iterator[Frame]:
+        """The series of each share, in turn; others are read meanwhile, as far as all queries together may."""
+        shelves, stale = self._shelves(query, span)
+        waiting, begun, most = deque(shelves), deque[Future[Frame]](), 0
+        with ThreadPoolExecutor(AHEAD + 1) as readers, ThreadPoolExecutor(_STREAMS) as hands:
+            try:
+                while waiting or begun:
+                    while waiting and (not begun or self._ahead.acquire(blocking=False)):
+                        begun.append(readers.submit(self._share, waiting.popleft(), asked, span, hands))
+                    frame = begun[0].result()
+                    begun.popleft()
+                    if begun:
+                        self._ahead.release()
+                    most = max(most, len(frame.labels))
+                    yield frame
+            finally:
+                for future in begun:
+                    future.cancel()
+                for _ in list(begun)[1:]:
+                    self._ahead.release()
+            if most > GROWTH * self.size and splits(query) and len(shelves) < SHARES:
+                stale = shelves[0].there  # the next run shares them out anew
+            list(hands.map(self._forget, stale))
+
+    def _share(self, shelf: "_Shelf", asked: Span, span: Span, hands: ThreadPoolExecutor) -> Frame:
+        """The series of one share, of which only what is not kept is read."""
+        step, begin = shelf.query.step, min(span[0], asked[0])
+        held = self._held(shelf, span, hands)
+        kept = {name: part for name, (_, part) in held.items()}
+        gaps = [(_Read(self.source.read(shelf.query, *gap)), gap) for gap in _gaps(kept.values(), begin, asked[1])]
+        whole = joined([*gaps, *held.values()], (begin, asked[1]), step)
+        gaps.clear()
         held.clear()
-        whole = joined(pieces)
-        self._keep(shelf, whole, kept, span)
-        return alive(whole.columns(whole.column(start), whole.values.shape[1]))
+        self._keep(shelf, whole, kept, span, hands)
+        return alive(whole.columns(whole.column(asked[0]), whole.values.shape[1]))
 
     def _lasting(self, query: Query, start: datetime, end: datetime) -> Span:
         """From which midnight on, and up to when, the time asked for is kept."""
@@ -78,15 +150,26 @@ class Cached:
             first = _midnight(self.present - facts.keeps) + DAY
         return first, min(end, settled)
 
-    def _held(self, shelf: "_Shelf", span: Span) -> dict[str, Frame]:
+    def _shelves(self, query: Query, span: Span) -> tuple[list["_Shelf"], set[str]]:
+        """A shelf for each share, as many as there are or as the series ask for, and the names that are on none."""
+        folder = _folder(query, self.origin)
+        there = self._names(folder)
+        known = [int(found[1]) for name in there if (found := _SHARED.match(name.removeprefix(folder)))]
+        count = max((n for n in known if n <= SHARES), default=0)
+        if not splits(query):
+            count = 1
+        elif not count:
+            count = min(SHARES, max(1, -(-self.source.count(query, *span) // self.size)))
+        shelves = [_shelf(query, self.origin, f"{folder}of{count}/", (one, count), there) for one in range(count)]
+        return shelves, {name for name in there if not name.startswith(f"{folder}of{count}/")}
+
+    def _held(self, shelf: "_Shelf", span: Span, hands: ThreadPoolExecutor) -> dict[str, tuple[Kept, Span]]:
         """What of this time the store holds: a week's object rather than its days'."""
-        names = self._names(shelf.folder)
         either = ((shelf.name(_monday(day), WEEK), shelf.name(day, DAY)) for day in _days(span))
-        wanted = list(dict.fromkeys(name for pair in either for name in [n for n in pair if n in names][:1]))
-        with ThreadPoolExecutor(_STREAMS) as pool:
-            found = zip(wanted, pool.map(lambda name: self._load(shelf, name), wanted), strict=True)
-            cut = {name: _cut(frame, span) for name, frame in found if frame is not None}
-        return {name: frame for name, frame in cut.items() if frame.values.shape[1]}
+        wanted = list(dict.fromkeys(name for pair in either for name in [n for n in pair if n in shelf.there][:1]))
+        found = zip(wanted, hands.map(lambda name: self._load(shelf, name), wanted), strict=True)
+        parts = {name: (kept, _common(kept, span)) for name, kept in found if kept is not None}
+        return {name: (kept, part) for name, (kept, part) in parts.items() if part[0] < part[1]}
 
     def _names(self, folder: str) -> set[str]:
         try:
@@ -95,29 +178,30 @@ class Cached:
             self._refuse(error)
             return set()
 
-    def _load(self, shelf: "_Shelf", name: str) -> Frame | None:
-        """The frame that an object holds, if it is what its name says."""
+    def _load(self, shelf: "_Shelf", name: str) -> Kept | None:
+        """What an object holds, if it is what its name says."""
         try:
             found = self.store.get(name)
-            frame = history.read(found.data, shelf.identity) if found else None
+            kept = history.read(found.data, shelf.identity) if found else None
         except (history.Unusable, Failed) as error:
             self._ignore(name, str(error))
             return None
         except NotAllowed as error:
             self._refuse(error)
             return None
-        if frame and not _named(frame, name, shelf):
+        if kept and not _named(kept, name, shelf):
             self._ignore(name, "it is the history of another time")
             return None
-        return frame
+        return kept
 
-    def _keep(self, shelf: "_Shelf", whole: Frame, kept: Mapping[str, Span], span: Span) -> None:
+    def _keep(
+        self, shelf: "_Shelf", whole: Frame, kept: Mapping[str, Span], span: Span, hands: ThreadPoolExecutor
+    ) -> None:
         """Write what of the span the store does not hold, and weeks in the place of their days."""
-        wanted = dict(_objects(shelf, kept, span))
+        wanted = dict(_objects(shelf, kept, span, len(whole.labels)))
         old = [name for name in kept if name.endswith(".1d") and shelf.name(_monday(kept[name][0]), WEEK) in wanted]
-        with ThreadPoolExecutor(_STREAMS) as pool:
-            list(pool.map(lambda name: self._put(shelf, name, _cut(whole, wanted[name])), wanted))
-            list(pool.map(self._forget, old))
+        list(hands.map(lambda name: self._put(shelf, name, _cut(whole, wanted[name])), wanted))
+        list(hands.map(self._forget, old))
 
     def _put(self, shelf: "_Shelf", name: str, frame: Frame) -> None:
         if self._refused or frame.values.size > history.MOST:
@@ -145,19 +229,52 @@ class Cached:
 
 @dataclass(frozen=True)
 class _Shelf:
-    """Where the objects of one query are: `identity` is what decides their values."""
+    """Where the objects of one share of a query are: `identity` decides their values, `there` are all names of it."""
 
+    query: Query
     identity: Mapping[str, Any]
     folder: str
-    step: timedelta
+    there: set[str]
 
     def name(self, day: datetime, length: timedelta) -> str:
         """The object that begins with this day."""
         return f"{self.folder}{day:%Y-%m-%d}.{length.days}d"
 
 
-def _shelf(query: Query, origin: str) -> _Shelf:
-    identity = {
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """A frame that was read, as a piece."""
+
+    frame: Frame
+
+    @property
+    def start(self) -> datetime:
+        return self.frame.start
+
+    @property
+    def labels(self) -> tuple[Labels, ...]:
+        return self.frame.labels
+
+    def values(self, first: int, stop: int, out: NDArray[np.float64]) -> None:
+        out[:] = self.frame.values[:, first:stop]
+
+
+def _folder(query: Query, origin: str) -> str:
+    digest = sha256(dumps(_identity(query, origin), sort_keys=True).encode()).hexdigest()[:16]
+    return f"history/{slug(query.project)}/{slug(query.metric)}/{digest}/"
+
+
+def _shelf(query: Query, origin: str, folder: str, place: tuple[int, int], there: set[str]) -> _Shelf:
+    one, count = place
+    if count > 1:
+        query = share(query, {one}, count)
+        if query.parts == 1:  # it is small enough for one stream
+            query = replace(query, split_by="")
+    return _Shelf(query, _identity(query, origin), f"{folder}{one:02}/", there)
+
+
+def _identity(query: Query, origin: str) -> dict[str, Any]:
+    return {
         "origin": origin,
         "project": query.project,
         "metric": query.metric,
@@ -167,8 +284,6 @@ def _shelf(query: Query, origin: str) -> _Shelf:
         "reducer": query.reducer,
         "part": [query.split_by, query.parts, query.part] if query.parts > 1 else [],
     }
-    digest = sha256(dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-    return _Shelf(identity, f"history/{slug(query.project)}/{slug(query.metric)}/{digest}/", query.step)
 
 
 def _gaps(spans: Iterable[Span], begin: datetime, end: datetime) -> Iterator[Span]:
@@ -181,13 +296,14 @@ def _gaps(spans: Iterable[Span], begin: datetime, end: datetime) -> Iterator[Spa
         yield begin, end
 
 
-def _objects(shelf: _Shelf, kept: Mapping[str, Span], span: Span) -> Iterator[tuple[str, Span]]:
+def _objects(shelf: _Shelf, kept: Mapping[str, Span], span: Span, rows: int) -> Iterator[tuple[str, Span]]:
     """The objects to be written, and the time of each."""
+    small = rows * (WEEK // shelf.query.step) <= history.MOST
     for day in _days(span):
         monday = _monday(day)
         if shelf.name(monday, WEEK) in kept:
             continue
-        if span[0] <= monday and monday + WEEK <= span[1]:
+        if small and span[0] <= monday and monday + WEEK <= span[1]:
             yield shelf.name(monday, WEEK), (monday, monday + WEEK)
             continue
         end, there = min(day + DAY, span[1]), kept.get(shelf.name(day, DAY), (day, day))[1]
@@ -200,10 +316,14 @@ def _cut(frame: Frame, span: Span) -> Frame:
     return frame.columns(max(0, frame.column(span[0])), max(0, frame.column(span[1])))
 
 
-def _named(frame: Frame, name: str, shelf: _Shelf) -> bool:
-    """Whether the frame is of the time that the object is named after; a day's may end early."""
-    day, length = _midnight(frame.start), frame.end - frame.start
-    if frame.start != day or frame.step != shelf.step:
+def _common(kept: Kept, span: Span) -> Span:
+    return max(kept.start, span[0]), min(kept.end, span[1])
+
+
+def _named(kept: Kept, name: str, shelf: _Shelf) -> bool:
+    """Whether the object is of the time that it is named after; a day's may end early."""
+    day, length = _midnight(kept.start), kept.end - kept.start
+    if kept.start != day or kept.step != shelf.query.step:
         return False
     return name == shelf.name(day, WEEK) if length == WEEK else name == shelf.name(day, DAY) and length <= DAY
 

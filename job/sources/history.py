@@ -1,19 +1,20 @@
-"""The object that holds a stretch of settled history: what a source answered, to the bit, in about half its size.
+"""The object that holds a stretch of settled history: what a source answered, to the bit, in half its size or less.
 
-    netanomaly history 1 <SHA-256 of all that follows this line>
+    netanomaly history 2 <SHA-256 of all that follows this line>
     {"query": …, "start": …, "step": …, "columns": …, "rows": …, "scale": …, "sizes": […], "packed": […]}
-    labels · the least number of each row · the numbers less that, one plane of bytes after the other
+    labels · the least number of each row · the numbers less that, in layers of 16 bits
 
 Rates are whole numbers divided by their period: where that gives the values back to the bit, the numbers are kept
-(0 is no point), and else the values' own bits. A plane is deflated where that pays; the lower ones are noise.
-Nothing is believed of what is read: a bucket is written by others too.
+(0 is no point), and else the values' own bits, as one layer of 64. A layer is deflated where that takes it to half; the
+others are noise, and lie there as they are used. Nothing is believed of what is read: others write to a bucket too.
 """
 
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -27,18 +28,49 @@ from job.units import parse_time, utc
 Identity: TypeAlias = Mapping[str, Any]
 """What decides the values, as JSON has it: an object of another identity is another's."""
 
-MARK = b"netanomaly history 1 "
-MOST = 1 << 27
+Floats: TypeAlias = NDArray[np.float64]
+Layers: TypeAlias = Sequence[NDArray[Any]]
+
+MARK = b"netanomaly history 2 "
+MOST = 1 << 25
 """So many values an object may hold; more would not fit into a task."""
 
+_ROWS = 1 << 17
 _HEAD = 100_000
 _LABELS = 1 << 14
 _SAMPLE = 1 << 16
-_PAYS = 0.9
+_PAYS = 0.5
+_TILE = 1 << 15
+"""So many values are worked on at once, which then stay in the processor's cache."""
+
+_EXACT = 2.0**53
 
 
 class Unusable(ValueError):
     """The object cannot be used: the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What an object holds, its numbers still in layers; with the scale 0 these are the bits of the values."""
+
+    start: datetime
+    step: timedelta
+    labels: tuple[Labels, ...]
+    columns: int
+    scale: int
+    least: NDArray[np.int64]
+    layers: Layers
+
+    @property
+    def end(self) -> datetime:
+        """The instant after the last column."""
+        return self.start + self.columns * self.step
+
+    def values(self, first: int, stop: int, out: Floats) -> None:
+        """Write the values of the columns `[first, stop)`, all rows of them, into an array of that shape."""
+        for rows in _tiles(len(self.labels), stop - first):
+            _decode([layer[rows, first:stop] for layer in self.layers], self.least[rows], self.scale, out[rows])
 
 
 def write(frame: Frame, identity: Identity) -> bytes:
@@ -49,27 +81,25 @@ def write(frame: Frame, identity: Identity) -> bytes:
     """
     if frame.values.size > MOST:
         raise ValueError(f"{frame.values.size} values are more than an object of history holds; split the query")
-    scale, least, numbers = _numbers(frame)
-    octets = numbers.view(np.uint8).reshape(*frame.values.shape, 8)
-    width = (int(numbers.view(np.uint64).max(initial=0)).bit_length() + 7) // 8
-    planes = [_deflated(np.ascontiguousarray(octets[..., place]).tobytes()) for place in range(width)]
-    parts = [_packed_labels(frame.labels), least.tobytes(), *(plane for plane, _ in planes)]
+    scale, least, layers = _encoded(frame.values, round(frame.step.total_seconds()))
+    kept = [_deflated(layer) for layer in layers]
+    parts = [_packed_labels(frame.labels), least.tobytes(), *(data for data, _ in kept)]
     head = {
         "query": dict(identity),
         "start": utc(frame.start),
-        "step": int(frame.step.total_seconds()),
+        "step": round(frame.step.total_seconds()),
         "columns": frame.values.shape[1],
         "rows": len(frame.labels),
         "scale": scale,
         "sizes": [len(part) for part in parts],
-        "packed": [packed for _, packed in planes],
+        "packed": [packed for _, packed in kept],
     }
     body = b"".join([json.dumps(head, sort_keys=True).encode(), b"\n", *parts])
-    return MARK + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    return b"".join([MARK, hashlib.sha256(body).hexdigest().encode(), b"\n", body])
 
 
-def read(data: bytes, identity: Identity) -> Frame:
-    """The frame that an object holds.
+def read(data: bytes, identity: Identity) -> Kept:
+    """What an object holds.
 
     Raises:
         Unusable: it is no such object, or of another version, or corrupt, or of another identity.
@@ -83,66 +113,104 @@ def read(data: bytes, identity: Identity) -> Frame:
     line = bytes(body[:_HEAD]).partition(b"\n")[0]
     try:
         head = json.loads(line)
-        frame = _frame(head, body[len(line) + 1 :]) if head["query"] == dict(identity) else None
+        kept = _kept(head, body[len(line) + 1 :]) if head["query"] == dict(identity) else None
     except Unusable:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, zlib.error) as error:
         raise Unusable(f"it does not say what it holds: {error!r}") from None
-    if frame is None:
+    if kept is None:
         raise Unusable("it is the history of another query")
-    return frame
+    return kept
 
 
-def _frame(head: dict[str, Any], body: memoryview) -> Frame:
+def _kept(head: dict[str, Any], body: memoryview) -> Kept:
     counts = [head["step"], head["columns"], head["rows"], head["scale"], *head["sizes"]]
-    if not all(isinstance(number, int) and number >= 0 for number in counts) or len(head["packed"]) > 8:
+    if not all(isinstance(number, int) and number >= 0 for number in counts) or len(head["packed"]) > 4:
         raise Unusable("its head has other things than counts")
     step, columns, rows, scale, *sizes = counts
-    if rows * columns > MOST or sum(sizes) != len(body):
+    if rows > _ROWS or rows * columns > MOST or sum(sizes) != len(body):
         raise Unusable("its head does not fit its bytes")
-    labels, least, *planes = (body[low:high] for low, high in pairwise(np.cumsum([0, *sizes]).tolist()))
-    if len(least) != 8 * rows * bool(scale):
+    labels, least, *layers = (body[low:high] for low, high in pairwise(np.cumsum([0, *sizes]).tolist()))
+    if len(least) != 8 * rows * bool(scale) or (not scale and len(layers) != 1):
         raise Unusable("it has not as many rows as it says")
-    numbers = np.zeros((rows, columns, 8), np.uint8)
-    for place, (plane, packed) in enumerate(zip(planes, head["packed"], strict=True)):
-        octets = _inflated(plane, rows * columns) if packed else plane
-        numbers[..., place] = np.frombuffer(octets, np.uint8).reshape(rows, columns)
-    values = _values(numbers.view(np.int64)[..., 0], np.frombuffer(least, np.int64), scale)
-    frame = Frame(values, parse_time(head["start"]), timedelta(seconds=step), _labels(bytes(labels), rows))
-    frame.end  # noqa: B018 - or it would leave the calendar where it is used
-    return frame
+    named, kind = _labels(bytes(labels), rows), np.dtype("<u2" if scale else "<f8")
+    pairs = zip(layers, head["packed"], strict=True)
+    numbers = [_layer(layer, kind, (rows, columns), packed=packed) for layer, packed in pairs]
+    kept = Kept(
+        parse_time(head["start"]),
+        timedelta(seconds=step),
+        named,
+        columns,
+        scale,
+        np.frombuffer(least, np.int64) if scale else np.zeros(rows, np.int64),
+        numbers,
+    )
+    if not step or kept.end < kept.start:  # which also fails where the calendar ends
+        raise Unusable("its time is none")
+    return kept
 
 
-def _numbers(frame: Frame) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
-    """The scale, the least number of each row, and the numbers; with the scale 0 the bits of the values."""
-    values = np.ascontiguousarray(frame.values)
-    bits = values.view(np.int64)
-    for scale in dict.fromkeys((int(frame.step.total_seconds()), 60, 1)):
-        with np.errstate(invalid="ignore", over="ignore"):
-            whole = np.rint(values * scale)
-            if not np.less(np.abs(whole), 2.0**53, where=~np.isnan(whole), out=np.ones(whole.shape, bool)).all():
+def _layer(data: memoryview, kind: np.dtype[Any], shape: tuple[int, int], *, packed: bool) -> NDArray[Any]:
+    octets = _inflated(data, shape[0] * shape[1] * kind.itemsize) if packed else data
+    layer = np.frombuffer(octets, kind).reshape(shape)
+    if kind.kind == "f" and np.isinf(layer).any():
+        raise Unusable("it holds an infinity")
+    return layer
+
+
+def _encoded(values: Floats, period: int) -> tuple[int, NDArray[np.int64], Layers]:
+    """The scale, the least number of each row, and the layers; with the scale 0 the bits of the values."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        low, high = (np.nan_to_num(fold(values, axis=1, initial=np.nan)) for fold in (np.fmin.reduce, np.fmax.reduce))
+        for scale in dict.fromkeys((period, 60, 1)):
+            least, most = np.rint(low * scale), np.rint(high * scale)
+            if not (np.maximum(np.abs(least), np.abs(most)) < _EXACT).all():
                 continue
-        least = np.fmin.reduce(whole, axis=1, initial=2.0**53).astype(np.int64)
-        numbers = np.where(np.isnan(whole), 0.0, whole).astype(np.int64) - least[:, None] + 1
-        numbers[np.isnan(whole)] = 0
-        if np.array_equal(_values(numbers, least, scale).view(np.int64), bits):
-            return scale, least, numbers
-    return 0, np.zeros(0, np.int64), bits
+            width = int((most - least + 1).max(initial=0)).bit_length()
+            layers = [np.empty(values.shape, "<u2") for _ in range(-(-width // 16))]
+            if all(_encode(values, rows, scale, least, layers) for rows in _tiles(*values.shape)):
+                return scale, least.astype(np.int64), layers
+    return 0, np.zeros(0, np.int64), [np.ascontiguousarray(values, "<f8")]
 
 
-def _values(numbers: NDArray[np.int64], least: NDArray[np.int64], scale: int) -> NDArray[np.float64]:
+def _encode(values: Floats, rows: slice, scale: int, least: Floats, layers: Layers) -> bool:
+    """Write the layers of some rows, and say whether they give the values back to the bit."""
+    part = np.ascontiguousarray(values[rows])
+    numbers = np.rint(part * scale)
+    numbers -= (least[rows] - 1)[:, None]
+    numbers[np.isnan(numbers)] = 0.0
+    bits = numbers.astype("<u8").view("<u2").reshape(*part.shape, 4)
+    for place, layer in enumerate(layers):
+        layer[rows] = bits[..., place]
+    _decode([layer[rows] for layer in layers], least[rows].astype(np.int64), scale, numbers)
+    return bool(np.array_equal(numbers.view(np.int64), part.view(np.int64)))
+
+
+def _decode(layers: Layers, least: NDArray[np.int64], scale: int, out: Floats) -> None:
+    """Write the values that the layers of some rows hold."""
     if not scale:
-        return np.ascontiguousarray(numbers).view(np.float64)
-    values: NDArray[np.float64] = (numbers + (least - 1)[:, None]) / scale
-    values[numbers == 0] = np.nan
-    return values
+        out[:] = layers[0]
+        return
+    out[:] = layers[0] if layers else 0.0
+    for place, layer in enumerate(layers[1:], 1):
+        out += layer * 65536.0**place
+    gaps = out == 0
+    out += (least - 1)[:, None]
+    out /= scale
+    np.copyto(out, np.nan, where=gaps)
 
 
-def _deflated(plane: bytes) -> tuple[bytes, bool]:
-    sample = plane[:_SAMPLE]
+def _tiles(rows: int, columns: int) -> Iterator[slice]:
+    tile = max(1, _TILE // max(1, columns))
+    return (slice(low, min(low + tile, rows)) for low in range(0, rows, tile))
+
+
+def _deflated(layer: NDArray[Any]) -> tuple[bytes, bool]:
+    data = layer.tobytes()
+    sample = data[:_SAMPLE]
     if len(zlib.compress(sample, 1)) > _PAYS * len(sample):
-        return plane, False
-    return zlib.compress(plane, 1), True
+        return data, False
+    return zlib.compress(data, 1), True
 
 
 def _inflated(data: bytes | memoryview, most: int) -> bytes:
@@ -153,7 +221,7 @@ def _packed_labels(labels: tuple[Labels, ...]) -> bytes:
     return zlib.compress(json.dumps([dict(one) for one in labels], ensure_ascii=False).encode(), 1)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=64)
 def _labels(data: bytes, rows: int) -> tuple[Labels, ...]:
     """The labels of the rows. They are mostly the same, day after day."""
     found = json.loads(_inflated(data, min((rows + 1) * _LABELS, MOST)))
@@ -161,6 +229,8 @@ def _labels(data: bytes, rows: int) -> tuple[Labels, ...]:
         isinstance(one, dict) and all(isinstance(value, str) for value in one.values()) for one in found
     ):
         raise Unusable("its labels are none")
+    if len(found) != rows:
+        raise Unusable("it has not as many labels as rows")
     keys = [tuple(sorted(one.items())) for one in found]
     if any(low >= high for low, high in pairwise(keys)):
         raise Unusable("its rows are not in their order")

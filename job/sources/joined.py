@@ -1,36 +1,54 @@
-"""Frames of one query that follow each other, as one."""
+"""Pieces of one query that follow each other, as one frame."""
 
-from collections.abc import Iterable
-from typing import TypeAlias
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors import Frame, Labels
 
 Key: TypeAlias = tuple[tuple[str, str], ...]
+Span: TypeAlias = tuple[datetime, datetime]
 
 
-def joined(pieces: list[Frame]) -> Frame:
-    """One frame of several that follow each other, in any order; they are taken from the list as they are used up.
+class Piece(Protocol):
+    """Some series over some of the time, whose values need not be numbers yet."""
+
+    @property
+    def start(self) -> datetime:
+        """Where the first column begins."""
+
+    @property
+    def labels(self) -> tuple[Labels, ...]:
+        """Which row is which."""
+
+    def values(self, first: int, stop: int, out: NDArray[np.float64]) -> None:
+        """Write the values of the columns `[first, stop)`, all rows of them, into an array of that shape."""
+
+
+def joined(pieces: Sequence[tuple[Piece, Span]], span: Span, step: timedelta) -> Frame:
+    """One frame over a span that parts of pieces, each over the time beside it, fill in any order.
 
     Its rows are those of all, in the order of their labels; where one has no such row there is no point.
     """
-    pieces.sort(key=lambda frame: frame.start, reverse=True)
-    first, last = pieces[-1], pieces[0]
-    start, step, end = first.start, first.step, last.end
-    alike = all(frame.labels == first.labels for frame in pieces)
-    labels = first.labels if alike else _union(pieces)
+    first = pieces[0][0].labels
+    alike = all(piece.labels is first or piece.labels == first for piece, _ in pieces)
+    labels = first if alike else _union(piece.labels for piece, _ in pieces)
     place = {} if alike else {key(one): row for row, one in enumerate(labels)}
-    values = np.empty((len(labels), (end - start) // step))
-    while pieces:
-        frame = pieces.pop()
-        columns = slice((frame.start - start) // step, (frame.end - start) // step)
+    values = np.empty((len(labels), (span[1] - span[0]) // step))
+    for piece, part in pieces:
+        columns = values[:, (part[0] - span[0]) // step : (part[1] - span[0]) // step]
+        low, high = ((moment - piece.start) // step for moment in part)
         if alike:
-            values[:, columns] = frame.values
+            piece.values(low, high, columns)
         else:
-            values[:, columns] = np.nan
-            values[[place[key(one)] for one in frame.labels], columns] = frame.values
-    return Frame(values, start, step, labels)
+            some = np.empty((len(piece.labels), columns.shape[1]))
+            piece.values(low, high, some)
+            columns[:] = np.nan
+            columns[[place[key(one)] for one in piece.labels]] = some
+    return Frame(values, span[0], step, labels)
 
 
 def alive(frame: Frame) -> Frame:
@@ -39,8 +57,8 @@ def alive(frame: Frame) -> Frame:
     return frame if there.all() else frame.rows(np.flatnonzero(there))
 
 
-def _union(pieces: Iterable[Frame]) -> tuple[Labels, ...]:
-    found = {key(one): one for frame in pieces for one in frame.labels}
+def _union(pieces: Iterable[Iterable[Labels]]) -> tuple[Labels, ...]:
+    found = {key(one): one for labels in pieces for one in labels}
     return tuple(found[each] for each in sorted(found))
 
 

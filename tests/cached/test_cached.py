@@ -1,7 +1,7 @@
 """A warm cache, a cold one and none give the same frames; and a warm one asks only for what has not settled."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,11 +16,11 @@ from detectors import Frame
 from job.errors import Conflict, Failed, NotAllowed
 from job.query import Query
 from job.sources import history
-from job.sources.cached import MARGIN
-from job.sources.joined import joined
+from job.sources.cached import MARGIN, Cached
+from job.sources.joined import Piece, Span, joined
 from job.store import Head, Object, Store
 from job.store.folder import Folder
-from tests.cached.world import DAY, HOUR, MONDAY, QUERY, SETTLE, Arrays, Lines, arrays, cached, same
+from tests.cached.world import DAY, HOUR, MONDAY, QUERY, SETTLE, SPLIT, Arrays, Lines, arrays, cached, same
 
 NOON = MONDAY + 40 * DAY + 12 * HOUR
 """A Saturday; 34 days before it is a Sunday."""
@@ -155,7 +155,8 @@ def _replaced(data: bytes, old: bytes, new: bytes) -> bytes:
 BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty": (lambda _: b"", "no history"),
     "foreign": (lambda _: b"PK\3\4 something else entirely" * 100, "no history"),
-    "newer": (lambda data: data.replace(b"history 1 ", b"history 2 ", 1), "no history of this version"),
+    "newer": (lambda data: data.replace(b"history 2 ", b"history 3 ", 1), "no history of this version"),
+    "older": (lambda data: data.replace(b"history 2 ", b"history 1 ", 1), "no history of this version"),
     "truncated": (lambda data: data[: len(data) // 2], "checksum"),
     "longer": (lambda data: data + b"\0", "checksum"),
     "one bit": (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "checksum"),
@@ -282,6 +283,7 @@ _moments = st.lists(st.integers(0, 60 * 24), min_size=1, max_size=6).map(sorted)
     windows=st.lists(st.tuples(st.integers(1, 40 * 24), st.integers(1, 30)), min_size=6, max_size=6),
     lost=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40), st.booleans()), max_size=4),
     keeps=st.sampled_from([None, 10, 30]),
+    size=st.sampled_from([1, 2, 256]),
 )
 @settings(max_examples=40, deadline=None)
 def test_however_a_read_comes_about_its_bits_are_the_same(
@@ -292,6 +294,7 @@ def test_however_a_read_comes_about_its_bits_are_the_same(
     windows: list[tuple[int, int]],
     lost: list[tuple[int, int, bool]],
     keeps: int | None,
+    size: int,
 ) -> None:
     """Runs at different times, over different windows, with objects that get lost or broken in between."""
     store = Folder(tmp_path_factory.mktemp("cache"))
@@ -301,9 +304,9 @@ def test_however_a_read_comes_about_its_bits_are_the_same(
         now = MONDAY + hour * HOUR
         end = min(now - SETTLE, now - back * HOUR)
         end -= (end - MONDAY) % HOUR
-        reader = cached(source, store, now)
+        reader = cached(source, store, now, size=size)
         for _ in range(2):
-            same(reader.read(QUERY, end - length * HOUR, end), source.cut(end - length * HOUR, end))
+            same(reader.read(SPLIT, end - length * HOUR, end), source.cut(end - length * HOUR, end))
         there = list(store.names())
         for when, which, broken in lost:
             if when == turn and there:
@@ -313,12 +316,99 @@ def test_however_a_read_comes_about_its_bits_are_the_same(
                     store.put(name, b"broken")
 
 
+def gathered(reader: Cached, query: Query, start: datetime, end: datetime, rows: int) -> tuple[Frame, list[int]]:
+    """The blocks of a read as one frame, in the order of labels, and how many rows each has."""
+    frames = list(reader.blocks(query, start, end, rows))
+    assert all((frame.start, frame.end) == (start, end) for frame in frames)
+    labels = [one for frame in frames for one in frame.labels]
+    order = sorted(range(len(labels)), key=lambda row: sorted(labels[row].items()))
+    values = np.concatenate([frame.values for frame in frames])[order]
+    return Frame(values, start, HOUR, tuple(labels[row] for row in order)), [len(frame.labels) for frame in frames]
+
+
+def test_a_fleet_is_read_kept_and_read_again_in_shares(store: Folder) -> None:
+    source = arrays(60)
+    for now in (NOON, NOON, NOON + HOUR, NOON + 3 * DAY):
+        start, end = now - 34 * DAY, now - HOUR
+        found, sizes = gathered(cached(source, store, now, size=10), SPLIT, start, end, 100)
+        same(found, source.cut(start, end))
+        assert len(sizes) == 6
+        assert max(sizes) < 20
+    folders = {name.rsplit("/", 2)[1] for name in store.names("history/")}
+    assert folders == {f"{n:02}" for n in range(6)}
+    source.asked.clear()
+    gathered(cached(source, store, NOON + 3 * DAY, size=10), SPLIT, PAST + 3 * DAY, LATEST + 3 * DAY, 100)
+    assert source.hours == 6 * 6, "each share asks for what has not settled"
+    same(cached(source, store, NOON, size=10).read(SPLIT, PAST, LATEST), source.cut(PAST, LATEST))
+    assert max(gathered(cached(source, store, NOON, size=10), SPLIT, PAST, LATEST, 3)[1]) == 3
+
+
+def test_a_broken_object_costs_its_own_share_alone(store: Folder) -> None:
+    source, log = arrays(60), Lines()
+    gathered(cached(source, store, NOON, size=10), SPLIT, PAST, LATEST, 100)
+    victim = next(iter(store.names("history/")))
+    store.delete(victim)
+    store.put(victim, b"broken")
+    source.asked.clear()
+    found, _ = gathered(cached(source, store, NOON, log, size=10), SPLIT, PAST, LATEST, 100)
+    same(found, source.cut(PAST, LATEST))
+    assert len(log.of("cache.ignored")) == 1
+    assert source.hours == 6 * 6 + 24 * (1 if victim.endswith(".1d") else 7)
+
+
+def test_a_fleet_that_has_outgrown_its_shares_is_shared_out_anew(store: Folder) -> None:
+    large = arrays(60)
+    cached(large, store, NOON, size=60).read(SPLIT, PAST, LATEST)
+    for _ in range(3):
+        same(cached(large, store, NOON, size=8).read(SPLIT, PAST, LATEST), large.cut(PAST, LATEST))
+    (shares,) = {name.split("/")[-3] for name in store.names("history/")}
+    assert 5 <= int(shares.removeprefix("of")) <= 8
+    large.asked.clear()
+    cached(large, store, NOON, size=8).read(SPLIT, PAST, LATEST)
+    assert large.hours == 6 * int(shares.removeprefix("of"))
+
+
+def test_what_an_older_version_kept_elsewhere_is_removed(store: Folder) -> None:
+    source = arrays()
+    cached(source, store, NOON).read(SPLIT, PAST, LATEST)
+    folder = next(iter(store.names("history/"))).partition("of1/")[0]
+    for old in (f"{folder}2026-11-09.7d", f"{folder}of999/00/2026-11-09.7d"):
+        store.put(old, b"netanomaly history 1 x")
+    same(cached(source, store, NOON).read(SPLIT, PAST, LATEST), source.cut(PAST, LATEST))
+    same(cached(source, store, NOON).read(SPLIT, PAST, LATEST), source.cut(PAST, LATEST))
+    assert len({name.rpartition("/")[0] for name in store.names("history/")}) == 1
+
+
+def test_a_share_that_fails_is_the_callers_error_and_others_are_let_go(store: Folder) -> None:
+    class Tiring(Arrays):
+        tired = True
+
+        def read(self, query: Query, start: datetime, end: datetime) -> Frame:
+            if self.tired and len(self.asked) >= 3:
+                raise Failed("the source is tired")
+            return super().read(query, start, end)
+
+    source = Tiring(arrays(60).rows)
+    reader = cached(source, store, NOON, size=4)
+    with pytest.raises(Failed, match="tired"):
+        reader.read(SPLIT, PAST, LATEST)
+    source.tired = False
+    for _ in range(9):  # nobody wants the others, and nothing of that is left over
+        some = reader.blocks(SPLIT, PAST, LATEST, 9)
+        assert isinstance(some, Generator)
+        next(some)
+        some.close()
+    assert reader._ahead.acquire(blocking=False)  # noqa: SLF001 - what is held in secret
+    same(reader.read(SPLIT, PAST, LATEST), source.cut(PAST, LATEST))
+
+
 def test_pieces_of_other_series_are_joined_in_the_order_of_labels() -> None:
-    frames = []
+    pieces: list[tuple[Piece, Span]] = []
     for n, rows in enumerate(([1, 3], [2], [], [1, 2, 3])):
-        values = np.full((len(rows), 2), float(n))
-        frames.append(Frame(values, MONDAY + 2 * n * HOUR, HOUR, tuple({"a": str(row)} for row in rows)))
-    whole = joined(frames[::-1])
+        start = MONDAY + 2 * n * HOUR
+        frame = Frame(np.full((len(rows), 2), float(n)), start, HOUR, tuple({"a": str(row)} for row in rows))
+        pieces.append((history.read(history.write(frame, {}), {}), (start, start + 2 * HOUR)))
+    whole = joined(pieces[::-1], (MONDAY, MONDAY + 8 * HOUR), HOUR)
     assert [one["a"] for one in whole.labels] == ["1", "2", "3"]
     nan = np.nan
     wanted = [[0, 0, nan, nan, nan, nan, 3, 3], [nan, nan, 1, 1, nan, nan, 3, 3], [0, 0, nan, nan, nan, nan, 3, 3]]

@@ -12,11 +12,13 @@ from job.query import Query
 from job.sources import Descriptor
 from job.sources.cached import Cached
 from job.store import Store
+from tests.monitoring_server.filters import parse
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 SETTLE = timedelta(minutes=10)
 QUERY = Query("custom.googleapis.com/x", "p", HOUR, name="x")
+SPLIT = Query("custom.googleapis.com/x", "p", HOUR, name="x", split_by="resource.labels.instance_id")
 
 
 @dataclass
@@ -31,9 +33,14 @@ class Arrays:
         assert query.step == HOUR
         return Descriptor("By/s", SETTLE, self.keeps)
 
+    def count(self, query: Query, start: datetime, end: datetime) -> int:
+        return len(self.cut(start, end, query.step).labels)
+
     def read(self, query: Query, start: datetime, end: datetime) -> Frame:
         self.asked.append((start, end))
-        return self.cut(start, end, query.step)
+        whole = self.cut(start, end, query.step)
+        wanted = parse(query.filter) if query.filter else lambda _: True
+        return whole.rows(np.flatnonzero([wanted(labels) for labels in whole.labels]))
 
     def cut(self, start: datetime, end: datetime, step: timedelta = HOUR) -> Frame:
         """What a source answers for this time."""
