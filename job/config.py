@@ -158,7 +158,7 @@ class Settings(_Table):
     memory: Size = Field(
         1 << 30,
         description="What a task may take: so many series are held at once. Detectors that compare series with each "
-        "other, and a cache, hold all series of a part.",
+        "other hold all series of a part.",
     )
     retry_for: Positive = Field(timedelta(minutes=3), description="How long a failing call is tried again.")
     mutes: str = Field("", description="File (local or gs://) of mutes, maintenance windows and holidays.")

@@ -398,7 +398,7 @@ def test_a_share_that_fails_is_the_callers_error_and_others_are_let_go(store: Fo
         assert isinstance(some, Generator)
         next(some)
         some.close()
-    assert reader._ahead.acquire(blocking=False)  # noqa: SLF001 - what is held in secret
+    assert reader._ahead.acquire(blocking=False)
     same(reader.read(SPLIT, PAST, LATEST), source.cut(PAST, LATEST))
 
 
