@@ -22,7 +22,7 @@ from job.presets import slug
 from job.query import Query
 from job.sources import Descriptor, Reader, blocks, cut, history
 from job.sources.history import Kept
-from job.sources.joined import Span, alive, joined, key
+from job.sources.joined import Piece, Span, alive, joined, key
 from job.sources.monitoring.streams import share, splits
 from job.store import Store, put_over
 
@@ -62,8 +62,8 @@ class Cached:
     """Answers from `history/…` in the store what has settled, asks `source` for the rest, and keeps what of it has.
 
     A point has settled when it is older than its metric's delay and `margin`. A query that can be split is kept in
-    shares of about `size` series, by the label that splits it. Each share has an object for each UTC day (the present
-    day's ends where points may still change) and one for each whole week from Monday on, in the place of its days.
+    shares of about `size` series, by the label that splits it. Each share has an object for each week, with
+    its settled days from Monday on, and one for the day that has not settled to its end.
     `origin` says which source it is, where the query does not. An object that cannot be used is named in the log and
     its time read again; a store that refuses is named once, and then done without.
     """
@@ -130,14 +130,15 @@ class Cached:
 
     def _share(self, shelf: "_Shelf", asked: Span, span: Span, hands: ThreadPoolExecutor) -> Frame:
         """The series of one share, of which only what is not kept is read."""
-        step, begin = shelf.query.step, min(span[0], asked[0])
+        begin = min(span[0], asked[0])
         held = self._held(shelf, span, hands)
-        kept = {name: part for name, (_, part) in held.items()}
-        gaps = [(_Read(self.source.read(shelf.query, *gap)), gap) for gap in _gaps(kept.values(), begin, asked[1])]
-        whole = joined([*gaps, *held.values()], (begin, asked[1]), step)
-        gaps.clear()
-        held.clear()
-        self._keep(shelf, whole, kept, span, hands)
+        parts: list[tuple[Piece, Span]] = [(kept, _common(kept, span)) for kept in held.values()]
+        parts = [(kept, part) for kept, part in parts if part[0] < part[1]]
+        gaps = [*_gaps((part for _, part in parts), begin, asked[1])]
+        parts += [(_Read(self.source.read(shelf.query, *gap)), gap) for gap in gaps]
+        whole = joined(parts, (begin, asked[1]), shelf.query.step)
+        parts.clear()
+        self._keep(shelf, whole, held, span, hands)
         return alive(whole.columns(whole.column(asked[0]), whole.values.shape[1]))
 
     def _lasting(self, query: Query, start: datetime, end: datetime) -> Span:
@@ -163,13 +164,13 @@ class Cached:
         shelves = [_shelf(query, self.origin, f"{folder}of{count}/", (one, count), there) for one in range(count)]
         return shelves, {name for name in there if not name.startswith(f"{folder}of{count}/")}
 
-    def _held(self, shelf: "_Shelf", span: Span, hands: ThreadPoolExecutor) -> dict[str, tuple[Kept, Span]]:
-        """What of this time the store holds: a week's object rather than its days'."""
-        either = ((shelf.name(_monday(day), WEEK), shelf.name(day, DAY)) for day in _days(span))
-        wanted = list(dict.fromkeys(name for pair in either for name in [n for n in pair if n in shelf.there][:1]))
+    def _held(self, shelf: "_Shelf", span: Span, hands: ThreadPoolExecutor) -> dict[str, Kept]:
+        """What of this time the store holds."""
+        days = _days(span)
+        names = [*(shelf.name(day, WEEK) for day in _mondays(days)), *(shelf.name(day, DAY) for day in days)]
+        wanted = [name for name in names if name in shelf.there]
         found = zip(wanted, hands.map(lambda name: self._load(shelf, name), wanted), strict=True)
-        parts = {name: (kept, _common(kept, span)) for name, kept in found if kept is not None}
-        return {name: (kept, part) for name, (kept, part) in parts.items() if part[0] < part[1]}
+        return {name: kept for name, kept in found if kept is not None}
 
     def _names(self, folder: str) -> set[str]:
         try:
@@ -195,21 +196,42 @@ class Cached:
         return kept
 
     def _keep(
-        self, shelf: "_Shelf", whole: Frame, kept: Mapping[str, Span], span: Span, hands: ThreadPoolExecutor
+        self, shelf: "_Shelf", whole: Frame, held: Mapping[str, Kept], span: Span, hands: ThreadPoolExecutor
     ) -> None:
-        """Write what of the span the store does not hold, and weeks in the place of their days."""
-        wanted = dict(_objects(shelf, kept, span, len(whole.labels)))
-        old = [name for name in kept if name.endswith(".1d") and shelf.name(_monday(kept[name][0]), WEEK) in wanted]
-        list(hands.map(lambda name: self._put(shelf, name, _cut(whole, wanted[name])), wanted))
-        list(hands.map(self._forget, old))
+        """Write what of the span the store does not hold: settled days with those of their week, and the last day."""
+        midnight = _midnight(span[1])
+        list(hands.map(lambda monday: self._keep_week(shelf, whole, held, (monday, midnight)), _mondays(_days(span))))
+        today = shelf.name(midnight, DAY)
+        if span[1] - (held[today].end if today in held else midnight) >= GROWN:
+            self._put(shelf, today, _cut(whole, (midnight, span[1])))
+        if not self._refused:
+            old = (shelf.name(day, DAY) for day in _days(span) if day < midnight)
+            list(hands.map(self._forget, [name for name in old if name in shelf.there]))
+
+    def _keep_week(self, shelf: "_Shelf", whole: Frame, held: Mapping[str, Kept], begun: Span) -> None:
+        """Write the days of a week that are over, if the store lacks some, with those that it has."""
+        (monday, midnight), name = begun, shelf.name(begun[0], WEEK)
+        span = max(monday, whole.start), min(monday + WEEK, midnight)
+        kept = held.get(name)
+        if span[0] >= span[1] or (kept and (kept.start <= span[0] and span[1] <= kept.end)):
+            return
+        if kept and span[1] < kept.start:  # the days between are missing, and the later ones are worth more
+            return
+        week = _cut(whole, span)
+        if kept and span[0] <= kept.end:
+            every = min(kept.start, span[0]), max(kept.end, span[1])
+            week = joined([(kept, (kept.start, kept.end)), (_Read(week), span)], every, shelf.query.step)
+        self._put(shelf, name, week)
 
     def _put(self, shelf: "_Shelf", name: str, frame: Frame) -> None:
-        if self._refused or frame.values.size > history.MOST:
+        if self._refused:
             return
         try:
             put_over(self.store, name, history.write(alive(frame), shelf.identity))
         except Conflict:
             pass  # another task keeps the same
+        except ValueError as error:  # and the others go on
+            self.log("WARNING", "cache.large", f"{self.store.url}/{name} is not kept: {error}", object=name)
         except (NotAllowed, Failed, ConfigError) as error:
             self._refuse(error)
 
@@ -296,21 +318,6 @@ def _gaps(spans: Iterable[Span], begin: datetime, end: datetime) -> Iterator[Spa
         yield begin, end
 
 
-def _objects(shelf: _Shelf, kept: Mapping[str, Span], span: Span, rows: int) -> Iterator[tuple[str, Span]]:
-    """The objects to be written, and the time of each."""
-    small = rows * (WEEK // shelf.query.step) <= history.MOST
-    for day in _days(span):
-        monday = _monday(day)
-        if shelf.name(monday, WEEK) in kept:
-            continue
-        if small and span[0] <= monday and monday + WEEK <= span[1]:
-            yield shelf.name(monday, WEEK), (monday, monday + WEEK)
-            continue
-        end, there = min(day + DAY, span[1]), kept.get(shelf.name(day, DAY), (day, day))[1]
-        if there < end and (end == day + DAY or end - there >= GROWN):
-            yield shelf.name(day, DAY), (day, end)
-
-
 def _cut(frame: Frame, span: Span) -> Frame:
     """What of the frame lies in the span."""
     return frame.columns(max(0, frame.column(span[0])), max(0, frame.column(span[1])))
@@ -321,17 +328,24 @@ def _common(kept: Kept, span: Span) -> Span:
 
 
 def _named(kept: Kept, name: str, shelf: _Shelf) -> bool:
-    """Whether the object is of the time that it is named after; a day's may end early."""
-    day, length = _midnight(kept.start), kept.end - kept.start
-    if kept.start != day or kept.step != shelf.query.step:
+    """Whether the object is of the time that it is named after, whole days of a week or the beginning of a day."""
+    day = _midnight(kept.start)
+    if kept.step != shelf.query.step or kept.start != day or not kept.columns:
         return False
-    return name == shelf.name(day, WEEK) if length == WEEK else name == shelf.name(day, DAY) and length <= DAY
+    if name == shelf.name(_monday(day), WEEK):
+        return kept.end <= _monday(day) + WEEK and kept.end == _midnight(kept.end)
+    return name == shelf.name(day, DAY) and kept.end <= day + DAY
 
 
 def _days(span: Span) -> list[datetime]:
     """The midnights from that of the span's first day on, before its end."""
     begin = _midnight(span[0])
     return [begin + n * DAY for n in range(-((begin - span[1]) // DAY))]
+
+
+def _mondays(days: Iterable[datetime]) -> list[datetime]:
+    """The beginnings of the weeks that these days are in."""
+    return list(dict.fromkeys(map(_monday, days)))
 
 
 def _midnight(moment: datetime) -> datetime:

@@ -1,6 +1,7 @@
 """A warm cache, a cold one and none give the same frames; and a warm one asks only for what has not settled."""
 
 import hashlib
+import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from job.sources.cached import MARGIN, Cached
 from job.sources.joined import Piece, Span, joined
 from job.store import Head, Object, Store
 from job.store.folder import Folder
+from job.units import parse_time
 from tests.cached.world import DAY, HOUR, MONDAY, QUERY, SETTLE, SPLIT, Arrays, Lines, arrays, cached, same
 
 NOON = MONDAY + 40 * DAY + 12 * HOUR
@@ -58,25 +60,68 @@ def test_a_warm_read_asks_only_for_what_has_not_settled(store: Folder) -> None:
     assert source.hours == 10 * 24 + 5
 
 
-def test_days_are_kept_and_whole_weeks_in_their_place(store: Folder) -> None:
+def weeks(*first: int) -> list[str]:
+    return [f"{MONDAY + n * DAY:%Y-%m-%d}.7d" for n in first]
+
+
+def held(store: Folder, name: str) -> tuple[float, float]:
+    """Of which days, from `MONDAY` on, an object holds the points."""
+    (found,) = [each for each in store.names("history/") if each.endswith(name)]
+    there = store.get(found)
+    assert there
+    head = json.loads(there.data.split(b"\n")[1])
+    first = (parse_time(head["start"]) - MONDAY) / DAY
+    return first, first + head["columns"] / 24
+
+
+def test_settled_days_are_kept_with_those_of_their_week(store: Folder) -> None:
     source = arrays()
     cached(source, store, NOON).read(QUERY, PAST, LATEST)
-    weeks = [f"{MONDAY + n * 7 * DAY:%Y-%m-%d}.7d" for n in range(1, 5)]
-    days = [f"{MONDAY + n * DAY:%Y-%m-%d}.1d" for n in (6, 35, 36, 37, 38, 39, 40)]
-    assert names(store) == sorted(weeks + days)
+    assert names(store) == [*weeks(0, 7, 14, 21, 28, 35), f"{MONDAY + 40 * DAY:%Y-%m-%d}.1d"]
+    assert [held(store, name) for name in weeks(0, 7, 35)] == [(6, 7), (7, 14), (35, 40)]
+    cached(source, store, NOON + DAY).read(QUERY, PAST + 30 * DAY, LATEST + DAY)
+    assert held(store, weeks(35)[0]) == (35, 41), "also where the window begins within the week"
     cached(source, store, NOON + 2 * DAY).read(QUERY, PAST, LATEST + 2 * DAY)
-    weeks.append(f"{MONDAY + 35 * DAY:%Y-%m-%d}.7d")
-    assert names(store) == sorted([*weeks, days[0], f"{MONDAY + 42 * DAY:%Y-%m-%d}.1d"])
+    assert names(store) == [*weeks(0, 7, 14, 21, 28, 35), f"{MONDAY + 42 * DAY:%Y-%m-%d}.1d"]
+    assert held(store, weeks(35)[0]) == (35, 42)
     source.asked.clear()
     same(cached(source, store, NOON + 2 * DAY).read(QUERY, PAST, LATEST + 2 * DAY), source.cut(PAST, LATEST + 2 * DAY))
     assert source.hours == 6
+
+
+BOTH = [
+    ((2, 4), (3, 6), (2, 6)),
+    ((3, 6), (2, 4), (2, 6)),
+    ((2, 3), (3, 4), (2, 4)),
+    ((3, 4), (2, 3), (2, 4)),
+    ((1, 2), (4, 5), (4, 5)),
+    ((4, 5), (1, 2), (4, 5)),
+    ((1, 6), (2, 3), (1, 6)),
+    ((2, 3), (1, 6), (1, 6)),
+]
+
+
+@pytest.mark.parametrize(("first", "then", "both"), BOTH)
+def test_days_of_a_week_that_adjoin_are_kept_together(
+    store: Folder, first: tuple[int, int], then: tuple[int, int], both: tuple[int, int]
+) -> None:
+    source = arrays(6)
+    for low, high in (first, then):
+        start, end = MONDAY + low * DAY, MONDAY + high * DAY
+        same(cached(source, store, NOON).read(QUERY, start, end), source.cut(start, end))
+    assert names(store) == weeks(0)
+    assert held(store, weeks(0)[0]) == both
+    source.asked.clear()
+    start, end = MONDAY + both[0] * DAY, MONDAY + both[1] * DAY
+    same(cached(source, store, NOON).read(QUERY, start, end), source.cut(start, end))
+    assert source.asked == []
 
 
 def test_little_is_asked_of_the_store(store: Folder) -> None:
     cached(arrays(), store, NOON).read(QUERY, PAST, LATEST)
     watched = Watched(store)
     cached(arrays(), watched, NOON).read(QUERY, PAST, LATEST)
-    assert watched.count("get") == 11
+    assert watched.count("get") == 7
     assert watched.count("names") == 1
     assert watched.count("put") == 0
 
@@ -247,7 +292,7 @@ def test_a_store_that_refuses_is_named_once_and_done_without(store: Folder, verb
     for _ in range(2):
         same(reader.read(QUERY, PAST, LATEST + 2 * DAY), source.cut(PAST, LATEST + 2 * DAY))
     if verb == "get" and isinstance(error, Failed):
-        assert len(log.of("cache.ignored")) >= 11
+        assert len(log.of("cache.ignored")) >= 7
     else:
         (line,) = log.of("cache.off")
         assert str(error) in line
@@ -353,7 +398,8 @@ def test_a_broken_object_costs_its_own_share_alone(store: Folder) -> None:
     found, _ = gathered(cached(source, store, NOON, log, size=10), SPLIT, PAST, LATEST, 100)
     same(found, source.cut(PAST, LATEST))
     assert len(log.of("cache.ignored")) == 1
-    assert source.hours == 6 * 6 + 24 * (1 if victim.endswith(".1d") else 7)
+    assert victim.endswith(weeks(0)[0])
+    assert source.hours == 6 * 6 + 24, "the last day of that week"
 
 
 def test_a_fleet_that_has_outgrown_its_shares_is_shared_out_anew(store: Folder) -> None:
