@@ -94,8 +94,10 @@ def write(frame: Frame, identity: Identity) -> bytes:
         "sizes": [len(part) for part in parts],
         "packed": [packed for _, packed in kept],
     }
-    body = b"".join([json.dumps(head, sort_keys=True).encode(), b"\n", *parts])
-    return b"".join([MARK, hashlib.sha256(body).hexdigest().encode(), b"\n", body])
+    body, digest = [json.dumps(head, sort_keys=True).encode(), b"\n", *parts], hashlib.sha256()
+    for part in body:
+        digest.update(part)
+    return b"".join([MARK, digest.hexdigest().encode(), b"\n", *body])
 
 
 def read(data: bytes, identity: Identity) -> Kept:

@@ -61,14 +61,15 @@ class Folder:
         """Write an object whole, in the place of `replaces` (None: there must be none of that name)."""
         check_name(name)
         meta = dict(meta or {})
-        head = Head(name, meta, _version(meta, _digest(data)), len(data))
+        digest = _digest(data)
+        head = Head(name, meta, _version(meta, digest), len(data))
         with _told(f"{self.url}/{name}", "write"), self._writing():
             there = self._load_any(name)
             if there is not None and there.version == head.version:
                 return head
             if (there and there.version) != (replaces and replaces.version):
                 raise Conflict(f"{self.url}/{name} is not what was to be replaced: somebody else wrote it meanwhile")
-            self._write(name, data, meta)
+            self._write(name, data, meta, digest)
         return head
 
     def delete(self, name: str) -> None:
@@ -121,11 +122,11 @@ class Folder:
         sound = isinstance(side, dict) and isinstance(side.get("meta"), dict)
         return side if sound and all(isinstance(value, str) for value in side["meta"].values()) else {}
 
-    def _write(self, name: str, data: bytes, meta: Mapping[str, str]) -> None:
+    def _write(self, name: str, data: bytes, meta: Mapping[str, str], digest: str) -> None:
         file, sidecar = self._file(name), self._sidecar(name)
         try:
             stat = _stage(file, data)
-            side = {"meta": meta, "mtime": stat.st_mtime_ns, "sha256": _digest(data), "size": len(data)}
+            side = {"meta": meta, "mtime": stat.st_mtime_ns, "sha256": digest, "size": len(data)}
             _stage(sidecar, json.dumps(side, sort_keys=True).encode())
             _staged(file).replace(file)
             _staged(sidecar).replace(sidecar)
