@@ -16,7 +16,7 @@ import numpy as np
 from detectors.blocks import Floats
 from detectors.loess import Banded, Lines, Loess, along, cycles
 
-_TILE = 8
+TILE = 8
 """So many series stay in the cache, and always so many: a matrix product of another shape rounds otherwise."""
 
 _MANY = 128
@@ -95,8 +95,8 @@ def stl(values: Floats, spans: Spans, inner: int = 5) -> Decomposition:
         raise ValueError("a point is missing or infinite")
     plan = linear(values.shape[1], spans, inner)
     seasonal, trend, rest = np.empty((3, *values.shape))
-    for first in range(0, len(values), _TILE):
-        rows = slice(first, first + _TILE)
+    for first in range(0, len(values), TILE):
+        rows = slice(first, first + TILE)
         plan.split(values[rows], seasonal[rows], trend[rows], rest[rows])
     return Decomposition(seasonal, trend, rest, np.broadcast_to(np.float64(1.0), values.shape))
 
@@ -205,7 +205,7 @@ class Linear:
     def split(self, values: Floats, seasonal: Floats, trend: Floats, rest: Floats) -> None:
         """Write the parts of values (series, column), which are no more than a tile."""
         size, (_, columns) = len(values), values.shape
-        x, period = _filled(values, _TILE), self.subseries.period
+        x, period = _filled(values, TILE), self.subseries.period
         smooth = self.subseries.smooth(x)
         season = smooth[:, period : period + columns]
         at = np.hstack([self.trend_of(x - season, 1)[0], self.low_of(smooth, 1)[0]]) @ self.iterated

@@ -12,6 +12,7 @@ from detectors.frame import Frame
 from detectors.guard import Bools, Guard, Rows
 from detectors.running import earliest, moments, parts, running, weighted
 from detectors.scores import Scores
+from detectors.settings import check
 
 _HALVINGS = 10
 _STRETCH = 256
@@ -68,10 +69,7 @@ class Ewma:
     adopt: timedelta = timedelta(hours=6)
 
     def __post_init__(self) -> None:
-        if min(self.half_life, self.warm_up, self.adopt) <= timedelta(0):
-            raise ValueError(f"{self} has a duration that is not positive")
-        if not self.guard > 0:
-            raise ValueError(f"guard {self.guard} is not a positive number of deviations")
+        check(self, self.half_life)
 
     @property
     def history(self) -> timedelta:

@@ -1,6 +1,7 @@
 """Local linear regression at a few places, as weights and as matrices."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,7 @@ def _local(columns: int, span: int, places: Floats, first: NDArray[np.intp]) -> 
     return Loess(columns, places, weights, np.where(outside, 0.0, off))
 
 
+@lru_cache(maxsize=32)
 def _ramp(steps: int) -> Floats:
     """The points of a line, its last left out, of its two ends."""
     part = np.arange(steps) / steps

@@ -12,11 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.blocks import Floats
-from detectors.decomposition import Decomposition, Spans, low_pass
+from detectors.decomposition import TILE, Decomposition, Linear, Spans, linear, low_pass
 from detectors.loess import NARROW, Banded, Lines, along, cycles
-
-_ROWS = 8
-"""So many series stay in the cache, and always so many: a matrix product of another shape rounds otherwise."""
 
 _TRUST, _DOUBT = 0.001, 0.999
 """Within the first part of six median deviations a point has its full weight, beyond the second none."""
@@ -39,17 +36,19 @@ def robust(values: Floats, spans: Spans, inner: int = 2, outer: int = 15) -> Dec
         raise ValueError(f"{values.shape[1]} columns are not two periods of {spans.period}")
     if np.isinf(values).any():
         raise ValueError("a value is infinite")
+    begin = linear(values.shape[1], spans, inner)
     plan = weighted(values.shape[1], spans)
-    answer = Decomposition(*(np.empty(values.shape) for _ in range(4)))
-    for first in range(0, len(values), _ROWS):
-        rows = slice(first, first + _ROWS)
-        block = np.zeros((_ROWS, values.shape[1]))
-        block[: len(values[rows])] = values[rows]
-        seasonal, trend, weights = plan.split(block, inner, outer)
-        size = len(values[rows])
-        answer.seasonal[rows], answer.trend[rows], answer.weights[rows] = seasonal[:size], trend[:size], weights[:size]
-        answer.rest[rows] = values[rows] - answer.seasonal[rows] - answer.trend[rows]
-    return answer
+    seasonal, trend, rest, weights = np.empty((4, *values.shape))
+    gaps = np.isnan(values).any(axis=1)
+    for rows, first in ((np.flatnonzero(~gaps), begin), (np.flatnonzero(gaps), None)):
+        for some in (rows[i : i + TILE] for i in range(0, len(rows), TILE)):
+            block = np.zeros((TILE, values.shape[1]))
+            block[: len(some)] = values[some]
+            for whole, part in zip((seasonal, trend, weights), plan.split(block, inner, outer, first), strict=True):
+                whole[some] = part[: len(some)]
+    np.subtract(values, seasonal, out=rest)
+    rest -= trend
+    return Decomposition(seasonal, trend, rest, weights)
 
 
 class Phases:
@@ -98,19 +97,25 @@ class Weighted:
     trend_lines: Lines
     low_lines: Lines
 
-    def split(self, values: Floats, inner: int, outer: int) -> tuple[Floats, Floats, Floats]:
-        """The seasonal part, the trend and the weights of values (series, column)."""
-        present = ~np.isnan(values)
-        filled = values if present.all() else np.where(present, values, _mean(values)[:, None])
-        weights = present.astype(np.float64)
+    def split(self, values: Floats, inner: int, outer: int, begin: Linear | None) -> tuple[Floats, Floats, Floats]:
+        """The seasonal part, the trend and the weights of values (series, column).
+
+        Where no point is missing, all weights are one to `begin` with, and the first turn is linear.
+        """
+        present = None if begin else ~np.isnan(values)
+        filled = values if present is None else np.where(present, values, _mean(values)[:, None])
+        weights = np.ones_like(values) if present is None else present.astype(np.float64)
         trend, season, rest = np.zeros_like(values), np.empty_like(values), np.empty_like(values)
         smooth = np.zeros((len(values), -(-self.columns // self.period) + 2, self.period))
         for turn in range(outer + 1):
-            self._turn(filled, weights, trend, season, (smooth, rest), inner)
-            if turn < outer:
-                np.subtract(filled, season, out=rest)
-                rest -= trend
+            if turn:
                 weights = _believed(np.abs(rest, out=rest), present)
+            if begin and not turn:
+                begin.split(values, season, trend, rest)
+                continue
+            self._turn(filled, weights, trend, season, (smooth, rest), inner)
+            np.subtract(filled, season, out=rest)
+            rest -= trend
         return season, trend, weights
 
     def _turn(
@@ -168,24 +173,28 @@ def weighted(columns: int, spans: Spans) -> Weighted:
 
 
 def _line(weight: Floats, first: Floats, second: Floats, columns: int) -> Line:
-    """The local lines, by the sums of weights, of weights times distance and times its square."""
+    """The local lines, by the sums of weights, of weights times distance and times its square.
+
+    At distance 0 the line is `(second * sum(w x) - first * sum(w x distance)) / (weight * second - first**2)`, and the
+    mean where all that is near lies together.
+    """
     near = weight > 0
-    level = 1.0 / (weight if near.all() else np.where(near, weight, 1.0))
-    centre = first * level
-    spread = second * level
-    spread -= centre * centre
-    narrow = spread <= (NARROW * (columns - 1)) ** 2
+    wide = weight * second
+    wide -= first * first
+    least = weight * weight
+    least *= (NARROW * (columns - 1)) ** 2
+    narrow = wide <= least
+    level, slope = second, np.negative(first, out=first)
     if narrow.any():
-        spread[narrow] = np.inf
-    slope = np.divide(centre, spread, out=spread)
-    slope *= level
-    np.negative(slope, out=slope)
-    centre *= slope
-    level -= centre
+        wide[narrow], slope[narrow] = 1.0, 0.0
+        level[narrow] = 1.0 / np.where(near, weight, 1.0)[narrow]
+    np.divide(1.0, wide, out=wide)
+    level *= wide
+    slope *= wide
     return level, slope, near
 
 
-def _believed(off: Floats, present: Bools) -> Floats:
+def _believed(off: Floats, present: Bools | None) -> Floats:
     """The weights of points that are so far off, by the median of those that are there."""
     usual = _usual(off, present)
     none = ~((usual > 0) & (usual < np.inf))
@@ -196,16 +205,17 @@ def _believed(off: Floats, present: Bools) -> Floats:
     np.copyto(weights, 1.0, where=part <= _TRUST)
     np.copyto(weights, 0.0, where=part > _DOUBT)
     weights[none] = 1.0
-    return weights if present.all() else weights * present
+    return weights if present is None else weights * present
 
 
-def _usual(off: Floats, present: Bools) -> Floats:
+def _usual(off: Floats, present: Bools | None) -> Floats:
     """Six median deviations: three times the middle two, which are one where there is an odd number of them."""
     size = off.shape[1]
-    if present.all():
-        low, high = size - size // 2 - 1, size // 2
-        ordered = np.partition(off, (low, high), axis=1)
-        total: Floats = 3.0 * (ordered[:, low] + ordered[:, high])
+    if present is None:
+        half = size // 2
+        ordered = np.partition(off, half, axis=1)  # one place alone is found by vectors, two are not
+        high = ordered[:, half]
+        total: Floats = 3.0 * (high + (high if size % 2 else ordered[:, :half].max(axis=1)))
         return total
     ordered = np.where(present, off, np.inf)
     ordered.sort(axis=1)

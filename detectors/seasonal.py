@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from detectors.blocks import Floats, by_rows, enough, median
 from detectors.frame import Frame
 from detectors.scores import RELATIVE_FLOOR, Scores
+from detectors.settings import check
 
 _DAY = timedelta(days=1)
 _WEEKS = 3
@@ -91,10 +92,9 @@ class Seasonal:
     guard: float = 5.0
 
     def __post_init__(self) -> None:
-        if min(self.adopt, self.warm_up) <= timedelta(0) or self.tolerance < timedelta(0):
-            raise ValueError(f"{self} has a duration that is not positive")
-        if not self.guard > 0:
-            raise ValueError(f"guard {self.guard} is not a positive number of deviations")
+        check(self)
+        if self.tolerance < timedelta(0):
+            raise ValueError(f"tolerance {self.tolerance} is negative")
 
     @property
     def history(self) -> timedelta:

@@ -1,8 +1,9 @@
 """Seasonal-trend decomposition by loess, of the days before each day."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeAlias
 
 import numpy as np
 
@@ -10,12 +11,17 @@ from detectors.blocks import Floats, by_tiles, enough
 from detectors.decomposition import Spans, ending
 from detectors.frame import Frame
 from detectors.guard import Bools, Guard, Rows
+from detectors.robust import robust
 from detectors.rolling import Moments
 from detectors.running import parts
 from detectors.scores import Scores
+from detectors.settings import check
 
 _DAY = timedelta(days=1)
 _INNER = 5
+_ROBUST = 1, 5
+"""The inner iterations, and where the season is robust, the inner and the outer ones."""
+
 _CYCLES = 15
 """The season is smoothed over so many days."""
 
@@ -27,7 +33,8 @@ _YOUNG = (5,)
 class Stl:
     """Scores a point against the level of the last day plus the season that STL finds in the days before.
 
-        season = the last day of the seasonal part of STL over `window`, which ends at midnight (UTC), less its mean
+        season = the last day of the seasonal part of STL over `window`, which ends at midnight (UTC), less its mean;
+                 robust: its mean day
         level = mean(x) over the last day
         score = (x - level - season) / std(x - season, ddof=1), the deviation over the last day
 
@@ -37,6 +44,9 @@ class Stl:
 
     `window`: whole days. Longer averages more days, and follows a new habit later. Before there are so many, the season
     is that of the first 5 days; the first scores come with the eighth.
+    `robust`: for series with bursts too small for the guard: what is far off the decomposition counts for less, in 5
+    outer iterations of 1 inner one; several times the work. Of ten points at a time of day, which of two odd ones is
+    believed may hang on a third; so the season is then the mean day of the window, which hardly moves by that.
     `warm_up`: this much of the window must have points.
     `guard`: a point farther off than this many deviations teaches neither the level nor the season: STL is given the
     mean of the other days at that time, as for a missing point. `adopt`: a shift that lasts this long is the new level;
@@ -60,19 +70,15 @@ class Stl:
     """
 
     window: timedelta = timedelta(days=10)
+    robust: bool = False
     warm_up: timedelta = timedelta(days=2)
     guard: float = 5.0
     adopt: timedelta = timedelta(hours=6)
 
     def __post_init__(self) -> None:
-        if min(self.warm_up, self.adopt) <= timedelta(0):
-            raise ValueError(f"{self} has a duration that is not positive")
         if self.window % _DAY or self.window < 2 * _DAY:
             raise ValueError(f"window {self.window} is not whole days, at least two")
-        if self.warm_up > self.window:
-            raise ValueError(f"warm_up {self.warm_up} is longer than the window {self.window}, which never holds it")
-        if not self.guard > 0:
-            raise ValueError(f"guard {self.guard} is not a positive number of deviations")
+        check(self, window=self.window)
 
     @property
     def history(self) -> timedelta:
@@ -87,7 +93,7 @@ class Stl:
         guard = Guard(self.guard, frame.periods(self.adopt), day)
 
         def kernel(values: Floats, expected: Floats, spread: Floats) -> None:
-            past = _Seasoned(values, day, self.window // _DAY, frame.origin % day)
+            past = _Seasoned(values, day, self.window // _DAY, frame.origin % day, _robust if self.robust else _linear)
             guard.run(past.error, _ready(values, day), past, expected, spread)
             for stretch, season in past.drawn:
                 expected[:, stretch] += season
@@ -111,7 +117,8 @@ class _Seasoned:
     `taught` is what STL is given: NaN where nothing was learned.
     """
 
-    def __init__(self, values: Floats, day: int, days: int, lead: int) -> None:
+    def __init__(self, values: Floats, day: int, days: int, lead: int, season: "Season") -> None:
+        self.season_of = season
         self.values, self.day, self.days, self.lead = values, day, days, lead
         self.error, self.taught = values.copy(), np.empty(values.shape)
         self.season = np.zeros((len(values), day))
@@ -176,7 +183,7 @@ class _Seasoned:
         return shift
 
     def _season(self, window: slice) -> Floats:
-        """The last day of the season of a window, in which a gap has the mean of its time of day."""
+        """The season of a window, in which a gap has the mean of its time of day."""
         taught = self.taught[:, window].copy()
         holes = np.flatnonzero(np.isnan(taught.sum(axis=1)))
         if len(holes):
@@ -184,4 +191,17 @@ class _Seasoned:
             there = ~np.isnan(some)
             mean = np.where(there, some, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
             taught[holes] = np.where(there, some, mean[:, None]).reshape(len(holes), -1)
-        return ending(taught.shape[1], Spans(self.day, _CYCLES), _INNER).season(taught)
+        return self.season_of(taught, Spans(self.day, _CYCLES))
+
+
+Season: TypeAlias = Callable[[Floats, Spans], Floats]
+"""The season (series, column of a day) of a window."""
+
+
+def _linear(window: Floats, spans: Spans) -> Floats:
+    return ending(window.shape[1], spans, _INNER).season(window)
+
+
+def _robust(window: Floats, spans: Spans) -> Floats:
+    days = robust(window, spans, *_ROBUST).seasonal.reshape(len(window), -1, spans.period)
+    return np.asarray(days.mean(axis=1))

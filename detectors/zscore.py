@@ -8,6 +8,7 @@ from detectors.frame import Frame
 from detectors.guard import Guard
 from detectors.rolling import Medians, Moments, stretch
 from detectors.scores import Scores
+from detectors.settings import check
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,7 @@ class ZScore:
     adopt: timedelta = timedelta(hours=6)
 
     def __post_init__(self) -> None:
-        if min(self.window, self.warm_up, self.adopt) <= timedelta(0):
-            raise ValueError(f"{self} has a duration that is not positive")
-        if self.warm_up > self.window:
-            raise ValueError(f"warm_up {self.warm_up} is longer than the window {self.window}, which never holds it")
-        if not self.guard > 0:
-            raise ValueError(f"guard {self.guard} is not a positive number of deviations")
+        check(self, window=self.window)
 
     @property
     def history(self) -> timedelta:
@@ -64,7 +60,6 @@ class ZScore:
         """Score every point of the frame."""
         window = frame.periods(self.window)
         guard = Guard(self.guard, frame.periods(self.adopt), window)
-
         least = max(2, guard.adopt // 2)
 
         def kernel(values: Floats, expected: Floats, spread: Floats) -> None:

@@ -10,6 +10,7 @@ from detectors.detector import available, load
 from detectors.laws import LAWS, Law, check, verify
 from detectors.peers import Peers
 from detectors.scores import score
+from detectors.stl import Stl
 from detectors.zscore import ZScore
 
 BY_NAME = {law.name: law for law in LAWS}
@@ -22,8 +23,9 @@ def test_a_registered_detector_obeys(name: str, law: Law) -> None:
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
-def test_the_robust_zscore_obeys(law: Law) -> None:
-    law.check(ZScore(robust=True))
+@pytest.mark.parametrize("detector", [ZScore(robust=True), Stl(robust=True)], ids=["zscore", "stl"])
+def test_a_robust_one_obeys(detector: Detector, law: Law) -> None:
+    law.check(detector)
 
 
 Spoil = Callable[[Frame, Scores], Scores]

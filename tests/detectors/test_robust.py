@@ -76,6 +76,16 @@ def test_what_stands_in_a_gap_does_not_matter() -> None:
     np.testing.assert_allclose(robust(values[:1], Spans(12), 5, 0).trend, stl(values[:1], Spans(12)).trend, rtol=1e-11)
 
 
+def test_rows_with_gaps_and_without_are_each_what_they_are_alone() -> None:
+    values = spiky(40, 60, 12)
+    values[::3, 7:11] = np.nan
+    whole = robust(values, Spans(12), 1, 5)
+    for row in (0, 1, 20, 39):
+        for part in PARTS:
+            alone = getattr(robust(values[row : row + 1], Spans(12), 1, 5), part)[0]
+            np.testing.assert_array_equal(getattr(whole, part)[row], alone)
+
+
 def test_nothing_at_all_is_zero() -> None:
     parts = robust(np.full((1, 30), np.nan), Spans(12))
     assert (parts.seasonal == 0).all()

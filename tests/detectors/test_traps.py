@@ -9,8 +9,8 @@ from detectors import CAP, Detector, Ewma, Seasonal, Stl, ZScore
 from tests.detectors.series import DAY, MONDAY, STEP, frame, noise, office
 
 HOUR = 12
-DETECTORS = [ZScore(), ZScore(robust=True), Ewma(), Seasonal(), Stl()]
-each = pytest.mark.parametrize("detector", DETECTORS, ids=["zscore", "robust", "ewma", "seasonal", "stl"])
+DETECTORS = [ZScore(), ZScore(robust=True), Ewma(), Seasonal(), Stl(), Stl(robust=True)]
+each = pytest.mark.parametrize("detector", DETECTORS, ids=["zscore", "robust", "ewma", "seasonal", "stl", "robust stl"])
 
 ADOPT_LATEST = {ZScore: 8 * HOUR, Ewma: 8 * HOUR, Seasonal: 28 * HOUR, Stl: 8 * HOUR}
 
@@ -147,6 +147,18 @@ def test_a_season_that_gaps_leave_is_the_whole_season() -> None:
     assert np.abs(expected - office(9, seed=9, weekend=1.0)[0, -DAY:]).mean() < 12
 
 
+def test_bursts_below_the_guard_hardly_move_a_robust_season() -> None:
+    rng = np.random.default_rng(6)
+    wave = 100.0 + 20.0 * np.sin(2 * np.pi * np.arange(15 * DAY) / DAY)
+    values = np.tile(wave, (8, 1)) + rng.normal(0.0, 1.0, (8, len(wave)))
+    values[rng.random(values.shape) < 0.1] += 4.0
+    plain, robust = (
+        np.abs(found.expected[:, -DAY:] - found.expected[:, -DAY:].mean() - wave[-DAY:] + 100.0).mean()
+        for found in (Stl()(frame(values)), Stl(robust=True)(frame(values)))
+    )
+    assert robust < 0.75 * plain
+
+
 def test_weekends_are_quiet_once_three_have_been_seen() -> None:
     score = Seasonal()(frame(office(42))).score[0]
     assert np.nanmax(np.abs(score[28 * DAY :])) < 5
@@ -246,5 +258,6 @@ def test_settings_that_make_no_sense_are_refused(made: type[Ewma]) -> None:
 
 
 def test_a_warm_up_longer_than_the_window_is_refused() -> None:
-    with pytest.raises(ValueError, match="never holds it"):
-        ZScore(window=timedelta(hours=6))
+    for made, days in ((ZScore, 0.25), (Stl, 2)):
+        with pytest.raises(ValueError, match="never holds it"):
+            made(window=timedelta(days=days), warm_up=timedelta(days=3))

@@ -1,0 +1,34 @@
+"""What the settings of several detectors must be, and how it is said when they are not."""
+
+from datetime import timedelta
+from typing import Protocol
+
+
+class Guarded(Protocol):
+    """The settings of a detector whose baseline far points do not teach."""
+
+    @property
+    def warm_up(self) -> timedelta:
+        """How much past must have points."""
+
+    @property
+    def adopt(self) -> timedelta:
+        """How long a shift lasts until it is the new normal."""
+
+    @property
+    def guard(self) -> float:
+        """From how many deviations on a point is far."""
+
+
+def check(settings: Guarded, *others: timedelta, window: timedelta | None = None) -> None:
+    """Refuse settings that make no sense: `others` are durations, too, and the `window` is what must hold the warm-up.
+
+    Raises:
+        ValueError: a duration or the guard is not positive, or the warm-up is longer than the window.
+    """
+    if min(settings.warm_up, settings.adopt, *others) <= timedelta(0):
+        raise ValueError(f"{settings} has a duration that is not positive")
+    if window is not None and settings.warm_up > window:
+        raise ValueError(f"warm_up {settings.warm_up} is longer than the window {window}, which never holds it")
+    if not settings.guard > 0:
+        raise ValueError(f"guard {settings.guard} is not a positive number of deviations")
