@@ -21,7 +21,7 @@ from job.query import Query
 from job.sources.monitoring import Monitoring, Patience
 from job.sources.monitoring import decode as module
 from job.sources.monitoring.client import connect
-from job.sources.monitoring.decode import decode, keys, page
+from job.sources.monitoring.decode import Heads, decode, keys, page
 from tests.monitoring.fixtures import DAY, MINUTE
 from tests.monitoring.wire import RESPONSE, Reading, bits, by_protobuf, field, head, point, stamp, varint
 
@@ -29,9 +29,9 @@ NOW = 1_763_600_000
 EXTREMES = [0, 1, -1, 127, 128, 2**31, 2**53 + 1, 2**56 - 1, 2**56, 2**62, 2**63 - 1, -(2**63), -(2**56)]
 
 
-def read(data: bytes) -> Reading | None:
+def read(data: bytes, heads: Heads | None = None) -> Reading | None:
     try:
-        lots = list(decode(page(data), starts=True))
+        lots = list(decode(page(data), heads, starts=True))
     except Failed:
         return None
     found: Reading = {}
@@ -228,6 +228,7 @@ def _usual(value_type: int) -> bytes:
 
 @given(st.sampled_from([2, 3]), st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=3))
 @example(3, [(1, 133)])
+@example(2, [(11215, 128)])
 @settings(max_examples=500, deadline=None)
 def test_a_changed_byte_is_refused_or_read_as_protobuf_reads_it(
     value_type: int, changes: list[tuple[int, int]]
@@ -244,6 +245,99 @@ def test_bytes_that_are_lost_are_noticed_as_protobuf_notices(value_type: int, pl
     data = _usual(value_type)
     data = data[:place] + data[place + lost :]
     assert read(data) == by_protobuf(data)
+
+
+def _labels(number: int, labels: list[tuple[str, str]], odd: str) -> bytes:
+    """A metric or a resource, whose first label is written as no server does if it is to be `odd`."""
+    ways: dict[str, Callable[[bytes, bytes], bytes]] = {
+        "twice": lambda name, value: field(2, name + field(2, b"old")) + field(2, name + value),
+        "no name": lambda _, value: field(2, value),
+        "no value": lambda name, _: field(2, name),
+        "value first": lambda name, value: field(2, value + name),
+        "value twice": lambda name, value: field(2, name + field(2, b"x") + value),
+        "unknown in label": lambda name, value: field(2, name + value + field(9, 1)),
+        "padded label": lambda name, value: field(2, name + value, padding=1),
+        "no text": lambda name, _: field(2, name + field(2, b"\xff\xfe")),
+        "number": lambda name, value: field(2, 7) + field(2, name + value),
+        "group": lambda name, value: varint(9 << 3 | 3) + varint(9 << 3 | 4) + field(2, name + value),
+    }
+    entries = [(field(1, name.encode()), field(2, value.encode())) for name, value in labels]
+    written = [field(2, name + value) for name, value in entries]
+    if odd in ways and entries:
+        written[0] = ways[odd](*entries[0])
+    return field(number, field(5 - 2 * number, b"gce_instance") + b"".join(written))
+
+
+ODD_LABELS = [
+    "twice",
+    "no name",
+    "no value",
+    "value first",
+    "value twice",
+    "unknown in label",
+    "padded label",
+    "no text",
+]
+ODD_HEADS: dict[str, Callable[[bytes], bytes]] = {
+    "metric twice": lambda head: head + field(1, field(2, field(1, b"zone") + field(2, b"b"))),
+    "resource twice": lambda head: field(2, field(1, b"x") + field(2, field(1, b"zone") + field(2, b"b"))) + head,
+    "metadata": lambda head: head + field(7, field(2, field(1, b"env") + field(2, b"prod"))),
+    "type twice": lambda head: field(4, 1) + head,
+    "type padded": lambda head: field(4, 3, padding=2) + head,
+    "unknown": lambda head: field(11, b"*\n\x10\n") + head,
+}
+_texts = st.sampled_from(["", "a", "b", "web-1", "web-22", "x" * 150, "é", "*\n\x10\n"])
+_entries = st.dictionaries(st.sampled_from(["zone", "id", "é"]), _texts, max_size=3).flatmap(
+    lambda labels: st.permutations(list(labels.items()))
+)
+_tails = st.sampled_from(
+    [b"", field(8, b"By"), field(4, 2), *(field(n, field(2, field(1, b"zone") + field(2, b"p"))) for n in (1, 2, 7))]
+)
+
+
+@st.composite
+def _named(draw: st.DrawFn) -> bytes:
+    odd = draw(st.sampled_from([*[""] * 20, "number", "group", "metric alone", *ODD_LABELS, *ODD_HEADS]))
+    number = draw(st.sampled_from([1, 2]))
+    parts = [_labels(n, draw(_entries), odd if n == number else "") for n in (1, 2)] + [field(4, 3)]
+    written = b"".join(parts)
+    return field(
+        1, ODD_HEADS.get(odd, bytes)(written) + point(NOW, double(1.0)) * draw(st.integers(0, 2)) + draw(_tails)
+    )
+
+
+@given(st.lists(st.lists(_named(), max_size=8).map(b"".join), min_size=2, max_size=3))
+@settings(max_examples=200, deadline=None)
+def test_any_labels_are_read_as_protobuf_reads_them(pages: list[bytes]) -> None:
+    heads: Heads = []
+    for data in pages:
+        assert read(data * 2, heads) == by_protobuf(data * 2)
+
+
+def test_labels_are_read_without_a_message_for_each_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+    plain = module._series
+
+    def count(data: bytes) -> Any:
+        asked.append(data)
+        return plain(data)
+
+    monkeypatch.setattr(module, "_series", count)
+    names = [f"web-{n}" for n in range(100)]
+    data = b"".join(series([point(NOW, double(1.0))], name, tail=field(8, b"By")) for name in names)
+    heads: Heads = []
+    for _ in range(2):
+        found = read(data, heads)
+        assert found is not None
+        assert [dict(key)["metric.labels.id"] for key in found] == names
+    assert len(asked) == 6  # twice for each length of a name, and for the tail once a page
+
+
+def test_more_kinds_of_heads_than_are_remembered_are_read_too() -> None:
+    data = b"".join(series([point(NOW, double(1.0))], "x" * n) for n in range(3 * module.MOST))
+    heads: Heads = []
+    assert read(data, heads) == read(data, heads) == by_protobuf(data)
+    assert len(heads) == module.MOST
 
 
 def test_a_series_may_be_cut_anywhere() -> None:

@@ -3,14 +3,16 @@
 Nearly every point of a page has the same shape: the same tags and lengths at the same places, and between them only
 the digits of its times and its value. So the first point of a series is taken apart byte by byte, and all others are
 held against it at once: every byte that is structure must be the same, and each point must end where the next begins.
-A series that passes can mean nothing else. One that does not is read by protobuf, which reads everything.
+A series that passes can mean nothing else. One that does not is read by protobuf, which reads everything. What comes
+before the points is held likewise against that of series before: between the values of labels it must be the same.
 """
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
+from struct import Struct
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -30,7 +32,14 @@ _BOOL, _INT64, _DOUBLE = 1, 2, 3
 _SERIES, _POINT, _FIRST, _SECOND = 0x0A, 0x2A, 0x0A, 0x12
 _SECONDS, _NANOS = 0x08, 0x10
 _TAGS = {0x10: _INT64, 0x19: _DOUBLE}
+_LABELS = {0x0A: "metric.labels.", 0x12: "resource.labels."}
 """Tags on the wire: field number x 8 + wire type. `_TAGS` are those of a TypedValue's numbers."""
+
+_NAMING = {1, 2, 4, 7}
+"""The fields of a series, besides its points, that say which one it is or what its values are."""
+
+MOST = 64
+"""So many heads are remembered: labels have values of different lengths."""
 
 _LONGEST = 16
 """So many bytes are taken for an integer, which has ten at most."""
@@ -109,13 +118,70 @@ def keys(found: Page) -> list[Key]:
     return [key(_series(found.data[begin:end])) for begin, end in found.spans]
 
 
-def decode(found: Page, *, starts: bool = False) -> Iterator[Points]:
+@dataclass(frozen=True, eq=False)
+class Head:
+    """How all of a series that comes before its points is laid out: values of labels, and `texts` around them.
+
+    `cut` parts it at the values; `slots` says which part is the value of which label, sorted by name.
+    """
+
+    cut: Struct
+    texts: tuple[bytes, ...]
+    slots: tuple[tuple[str, int], ...]
+    resource: str
+    value: int
+
+    def key(self, data: bytes, at: int) -> Key | None:
+        """The key of the series that begins there; none if it is not laid out so."""
+        if at + self.cut.size > len(data):
+            return None
+        parts = self.cut.unpack_from(data, at)
+        if parts[::2] != self.texts:
+            return None
+        try:
+            return (*[(name, parts[place].decode()) for name, place in self.slots], ("resource.type", self.resource))
+        except UnicodeDecodeError:  # protobuf says what is wrong
+            return None
+
+
+Heads: TypeAlias = list[Head]
+
+
+def _head(data: bytes, begin: int, first: int) -> Head | None:
+    """How the beginning of a series is laid out, if another one could be laid out so."""
+    try:
+        values = list(_label_values(data, begin, first))
+    except _Odd:
+        return None
+    message = _series(data[begin:first])
+    edges = pairwise([begin, *chain.from_iterable(span for _, *span in values), first])
+    cut = Struct("".join(f"{high - low}s" for low, high in edges))
+    slots = tuple(sorted((name, 2 * place + 1) for place, (name, *_) in enumerate(values)))
+    head = Head(cut, cut.unpack_from(data, begin)[::2], slots, message.resource.type, message.value_type)
+    return head if head.key(data, begin) == key(message) else None
+
+
+def _label_values(data: bytes, begin: int, end: int) -> Iterator[tuple[str, int, int]]:
+    """The name of each label of a series, and where its value lies."""
+    for field, _, inner, stop in _fields(data, begin, end):
+        for tag, _, begun, ended in _fields(data, inner, stop) if field in _LABELS else ():
+            if tag == _SECOND:
+                entry = list(_fields(data, begun, ended))
+                if [part[0] for part in entry] != [_FIRST, _SECOND]:
+                    raise _Odd
+                name, value = entry
+                yield _LABELS[field] + data[name[2] : name[3]].decode(), value[2], value[3]
+
+
+def decode(found: Page, heads: Heads | None = None, *, starts: bool = False) -> Iterator[Points]:
     """Yield the points of a page, series by series in its order, as many series at once as are alike.
+
+    `heads` are those of the pages before, and become those of this one too.
 
     Raises:
         Failed: a series is none, or its values are neither numbers nor booleans.
     """
-    for shape, run in groupby(_pieces(found), key=lambda piece: piece.shape):
+    for shape, run in groupby(_pieces(found, [] if heads is None else heads), key=lambda piece: piece.shape):
         pieces = list(run)
         if shape is None:
             yield from (_slow(found.data[piece.begin : piece.end], starts=starts) for piece in pieces)
@@ -168,12 +234,13 @@ class _Odd(Exception):
     """Bytes that protobuf may understand, but the fast way does not."""
 
 
-def _pieces(found: Page) -> Iterator[_Piece]:
+def _pieces(found: Page, heads: Heads) -> Iterator[_Piece]:
     data, shape = found.data, None
-    tails = {b""}
+    tails = {b"": True}
     for begin, end in found.spans:
+        head, named = _known(data, begin, heads)
         try:
-            first = _first(data, begin, end)
+            first = begin + head.cut.size if head else _first(data, begin, end)
             mark = data[first + 2 : first + 7]
             if shape is None or shape.mark != mark or data[first + shape.length - 1] != shape.expected[-1]:
                 shape = _shape(data, first, end)
@@ -181,11 +248,22 @@ def _pieces(found: Page) -> Iterator[_Piece]:
         except (_Odd, IndexError):
             yield _Piece(begin, end)
             continue
-        header = _series(data[begin:first] + data[stop:end])
-        if header.value_type == shape.value:
-            yield _Piece(begin, end, shape, first, stop, key(header))
+        if head and tails[data[stop:end]]:
+            value = head.value
         else:
-            yield _Piece(begin, end)
+            header = _series(data[begin:first] + data[stop:end])
+            value, named = header.value_type, key(header)
+            if not head and len(heads) < MOST and (head := _head(data, begin, first)):
+                heads.append(head)
+        yield _Piece(begin, end, shape, first, stop, named) if value == shape.value else _Piece(begin, end)
+
+
+def _known(data: bytes, begin: int, heads: Heads) -> tuple[Head | None, Key]:
+    """The head that a series has among those that are known, and the key that it says."""
+    for head in heads:
+        if data.startswith(head.texts[0], begin) and (named := head.key(data, begin)):
+            return head, named
+    return None, ()
 
 
 def _first(data: bytes, at: int, end: int) -> int:
@@ -213,8 +291,11 @@ def _other(field: tuple[int, int, int, int]) -> int:
     return field[3]
 
 
-def _stop(data: bytes, span: tuple[int, int], mark: bytes, tails: set[bytes]) -> int:
-    """Where the last point ends, when nothing but fields of other kinds follows; `tails` are known to be such."""
+def _stop(data: bytes, span: tuple[int, int], mark: bytes, tails: dict[bytes, bool]) -> int:
+    """Where the last point ends, when nothing but fields of other kinds follows.
+
+    `tails` are known to be such, and whether they leave open which series it is.
+    """
     first, end = span
     last = data.rfind(mark, first, end) - 2
     stop = last + 2 + data[last + 1]
@@ -222,9 +303,11 @@ def _stop(data: bytes, span: tuple[int, int], mark: bytes, tails: set[bytes]) ->
     if last < first or stop > end:
         raise _Odd
     if tail not in tails:
-        for field in _fields(data, stop, end):
+        fields = list(_fields(data, stop, end))
+        for field in fields:
             _other(field)
-        tails.add(tail)
+        _series(tail)  # or protobuf says what is wrong
+        tails[tail] = _NAMING.isdisjoint(field[0] >> 3 for field in fields)
     return stop
 
 

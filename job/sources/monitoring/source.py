@@ -16,7 +16,7 @@ from job.query import Query, both, equals, part_filter
 from job.sources import Descriptor, Meter, cut
 from job.sources.monitoring import grid
 from job.sources.monitoring.client import Incomplete, Line, Patience, connect
-from job.sources.monitoring.decode import Page, Points, decode, keys, page
+from job.sources.monitoring.decode import Heads, Page, Points, decode, keys, page
 from job.sources.monitoring.facts import COARSE, COARSE_AFTER, Facts, descriptor, facts, period
 from job.sources.monitoring.flow import collected, pieces
 from job.sources.monitoring.streams import MOST, flowing, share, splits, together
@@ -253,9 +253,10 @@ class Monitoring:
         return [read(first, (page,)), *(read(share(query, wanted, count)) for wanted in others)]
 
     def _points(self, query: Query, request: Any, begun: tuple[Page, ...], stop: Event) -> Iterator[Points]:
+        heads: Heads = []
         for found in self._pages(query, request, begun, stop):
             with self._decoding, self._meter("decode"):
-                lots = list(decode(found, starts=not request.HasField("aggregation")))
+                lots = list(decode(found, heads, starts=not request.HasField("aggregation")))
             yield from lots
 
     def _pages(
