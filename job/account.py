@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import quote
 
 from detectors import CAP
@@ -37,12 +37,13 @@ def where(things: Sequence[Thing], group: str) -> str:
     return clean(f"{whole}: {members}" if len(things) <= NAMED else whole, 120)
 
 
-def sentence(incident: "Incident", worst: Anomaly, *, stays: bool = False) -> str:
-    """Say what it is, where, how much of the group, how long, and by what it was judged.
+Ended: TypeAlias = Literal["", "over", "learned", "adopted"]
+"""How something came to its end: unknown, it went back, detectors took it for usual, or the policy did."""
 
-    `stays`: it did not end, but was taken for the new normal.
-    """
-    span = _span(incident, stays=stays)
+
+def sentence(incident: "Incident", worst: Anomaly, ended: Ended = "") -> str:
+    """Say what it is, where, how much of the group, how long, and by what it was judged."""
+    span = _span(incident, ended)
     parts = [f"{incident.nature.capitalize()} at {incident.where}{_of(incident)}: {_what(worst)}, {span}."]
     totals = [
         quantity(abs(value), unit) + (" more" if value > 0 else " less")
@@ -94,15 +95,17 @@ def _what(worst: Anomaly) -> str:
     return f"{what} {way} to {quantity(worst.observed or 0.0, worst.unit)} ({usual})"
 
 
-def _span(incident: "Incident", *, stays: bool) -> str:
+def _span(incident: "Incident", ended: Ended) -> str:
     """Since when and how long, and whether it is over."""
     length = lasting(timedelta(seconds=incident.duration))
     begun = f"from {incident.start:%Y-%m-%d %H:%M} UTC"
     if incident.state != "closed":
         return f"{begun}, {length} so far, still on"
-    if stays:
+    if ended == "adopted":
         return f"{begun}, {length}; it did not end, but is taken for the new normal since"
-    if incident.duration >= LEARNED.total_seconds():
+    if ended == "learned":
+        return f"{begun}, {length}; it did not go back, but is taken for usual since"
+    if not ended and incident.duration >= LEARNED.total_seconds():
         return f"{begun}, {length}; then it was over, or had become usual"
     return f"{begun}, {length}"
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from statistics import median
 from typing import TypeAlias
 
 from pydantic import ValidationError
@@ -11,6 +12,7 @@ from job.anomaly import SCHEMA, Anomaly
 from job.errors import Failed
 from job.incident import Incident, Judged, group
 from job.kinship import Slot
+from job.nature import Shape
 from job.report import EARLIEST, LATEST, Reading, read
 from job.series import NAME, Looked, Trace, key, parsed
 from job.store import Store
@@ -21,6 +23,9 @@ Key: TypeAlias = tuple[object, ...]
 
 BACK = 31
 """So many times more is read, at most, to find where an event began or ended that was on at the edge of the time."""
+
+ROUND = timedelta(hours=1)
+"""So long before and after an anomaly its series tells what it was like without."""
 
 LEDGER = "incidents/"
 """Where the published incidents are, by the day on which they began."""
@@ -52,9 +57,9 @@ def find(
     problems: list[str] = []
     reading, start, end = _whole(store, since, until, problems)
     anomalies = reading.anomalies
-    looked, traces, flat = _series(store, start, end, anomalies, problems, drawn=drawn)
+    looked, traces, shapes = _series(store, start, end, anomalies, problems, drawn=drawn)
     published = tuple(ledger(store, start, end, problems))
-    found = group(anomalies, judged(looked), published, flat)
+    found = group(anomalies, judged(looked), published, shapes)
     return Found(
         incidents=tuple(i for i in found if i.start < until and i.end > since - ended),
         anomalies={a.id: a for a in anomalies},
@@ -113,24 +118,24 @@ def _data(store: Store, name: str, problems: list[str]) -> bytes:
 
 def _series(
     store: Store, since: datetime, until: datetime, anomalies: Iterable[Anomaly], problems: list[str], *, drawn: bool
-) -> tuple[list[Looked], Mapping[Key, tuple[Trace, ...]], dict[str, float]]:
-    """What was looked at, the traces if they are drawn, and `plateaus`; one object is held at a time beside them."""
+) -> tuple[list[Looked], Mapping[Key, tuple[Trace, ...]], dict[str, Shape]]:
+    """What was looked at, the traces if they are drawn, and shapes by anomaly; one object is held at a time beside."""
     looked: list[Looked] = []
     traces: dict[Key, tuple[Trace, ...]] = {}
-    flat: dict[str, float] = {}
-    spikes: dict[Key, list[Anomaly]] = {}
+    shapes: dict[str, Shape] = {}
+    events: dict[Key, list[Anomaly]] = {}
     for a in anomalies:
-        if a.kind == "spike":
-            spikes.setdefault(key(a.project, a.query, a.resource, a.labels), []).append(a)
+        events.setdefault(key(a.project, a.query, a.resource, a.labels), []).append(a)
     for name in _days(store, NAME, since, until):
         for record in parsed(name, _data(store, name, problems), problems):
             if isinstance(record, Looked):
                 looked.append(record)
                 continue
-            flat |= plateaus(record, spikes.get(record.key, ()))
+            here = [a for a in events.get(record.key, ()) if record.start <= a.start < record.start + DAY]
+            shapes |= {a.id: shape(record, a) for a in here}
             if drawn:
                 traces[record.key] = (*traces.get(record.key, ()), record)
-    return looked, traces, flat
+    return looked, traces, shapes
 
 
 def ledger(store: Store, since: datetime, until: datetime, problems: list[str]) -> Iterator[Incident]:
@@ -173,14 +178,24 @@ def judged(looked: Sequence[Looked]) -> Judged:
     return Judged(slots, census, until)
 
 
-def plateaus(trace: Trace, spikes: Iterable[Anomaly]) -> dict[str, float]:
-    """How flat the top of each spike of a series is: the range of its upper half, as a share of its largest value."""
-    flat: dict[str, float] = {}
-    for a in spikes:
-        values = sorted(v for v in window(trace, a.start, a.end) if v is not None)
-        if len(values) >= 6 and values[-1] > 0:
-            flat[a.id] = (values[-1] - values[len(values) // 2]) / values[-1]
-    return flat
+def shape(trace: Trace, a: Anomaly) -> Shape:
+    """What a series did round an anomaly, as far as the trace of that day goes."""
+    during = _there(trace, a.start, a.end)
+    before, after = _level(_there(trace, a.start - ROUND, a.start)), _level(_there(trace, a.end, a.end + ROUND))
+    flat = stays = None
+    if a.kind == "spike" and len(during) >= 6 and during[-1] > 0:
+        flat = (during[-1] - during[len(during) // 2]) / during[-1]
+    if during and before is not None and after is not None and (off := median(during) - before):
+        stays = (after - before) / off
+    return Shape(flat, before, stays)
+
+
+def _there(trace: Trace, start: datetime, end: datetime) -> list[float]:
+    return sorted(v for v in window(trace, start, end) if v is not None)
+
+
+def _level(values: Sequence[float]) -> float | None:
+    return median(values) if len(values) >= 3 else None
 
 
 def window(trace: Trace, start: datetime, end: datetime) -> list[float | None]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from job import account
 from job.anomaly import SCHEMA, Anomaly, Resource, Time, band
 from job.kinship import Slot, Thing, groups, replaceable, slot, thing
-from job.nature import LOOK, Nature, movement, nature
+from job.nature import LOOK, STAYED, Nature, Shape, movement, nature
 from job.ratio import RATIOS
 
 APART = timedelta(minutes=30)
@@ -152,17 +152,17 @@ def group(
     anomalies: Iterable[Anomaly],
     judged: Judged | None = None,
     published: Iterable[Incident] = (),
-    plateaus: Mapping[str, float] | None = None,
+    shapes: Mapping[str, Shape] | None = None,
 ) -> list[Incident]:
     """Join anomalies to incidents, the worst first.
 
     `judged` lets an incident say how much of a group it took, and that a direction stayed as usual. Incidents that were
-    `published` keep their id and their severity. `plateaus` holds, by anomaly id, how flat the top of its values was.
+    `published` keep their id and their severity. `shapes` holds, by anomaly id, what its series did round it.
     """
     judged = judged or Judged()
     clusters = _wide(_local(anomalies), judged)
     before = {a: incident for incident in published for a in incident.anomalies}
-    found = [_incident(c, judged, plateaus or {}) for c in clusters]
+    found = [_incident(c, judged, shapes or {}) for c in clusters]
     return sorted(_kept(found, before), key=rank)
 
 
@@ -274,12 +274,12 @@ def _size(name: str, members: list[Cluster], judged: Judged) -> int | None:
     return judged.census.get((one.project, one.type), {}).get(name)
 
 
-def _incident(cluster: Cluster, judged: Judged, plateaus: Mapping[str, float]) -> Incident:
+def _incident(cluster: Cluster, judged: Judged, shapes: Mapping[str, Shape]) -> Incident:
     """Write down a cluster, as if nobody had told of it before."""
     things, every = cluster.things, cluster.anomalies
     one = things[0]
     kept = {key: value for key, value in one.labels if all((key, value) in t.labels for t in things)}
-    named = _nature(cluster, judged, plateaus)
+    named = _nature(cluster, judged, shapes)
     if _one_of_many(cluster, judged):
         named = replace(named, evidence=(*named.evidence, "its name is one that an instance group gives and takes"))
     top = _top(every)
@@ -314,21 +314,27 @@ def _incident(cluster: Cluster, judged: Judged, plateaus: Mapping[str, float]) -
         link=account.link(worst),
         sentence="",
     )
-    stays = any(a.adopted for a in last)
-    return draft.model_copy(update={"sentence": account.sentence(draft, worst, stays=stays)})
+    return draft.model_copy(update={"sentence": account.sentence(draft, worst, _ended(last, worst, shapes))})
 
 
-def _nature(cluster: Cluster, judged: Judged, plateaus: Mapping[str, float]) -> Nature:
+def _nature(cluster: Cluster, judged: Judged, shapes: Mapping[str, Shape]) -> Nature:
     if cluster.shift:
         gone = -sum(a.excess for a in cluster.anomalies if a.excess < 0)
         come = sum(a.excess for a in cluster.anomalies if a.excess > 0)
         evidence = f"some resources lost {gone:.3g} while their peers gained {come:.3g}, beginning together"
         return Nature("traffic shift", 0.75, (evidence,))
     one = cluster.things[0]
-    flat = [plateaus[a.id] for a in cluster.anomalies if a.id in plateaus and not _drops(a)]
     place = groups(one).get("region", "")
     slots = judged.slots.get((one.project, one.type), ())
-    return nature(movement(cluster.anomalies, slots, min(flat) if flat else None, place))
+    return nature(movement(cluster.anomalies, slots, shapes, place))
+
+
+def _ended(last: Sequence[Anomaly], worst: Anomaly, shapes: Mapping[str, Shape]) -> account.Ended:
+    """How an incident that is closed came to its end."""
+    stays = shapes[worst.id].stays if worst.id in shapes else None
+    if any(a.adopted for a in last):
+        return "adopted"
+    return "" if stays is None else "learned" if stays >= STAYED else "over"
 
 
 def _one_of_many(cluster: Cluster, judged: Judged) -> bool:

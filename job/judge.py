@@ -317,14 +317,14 @@ def _worth(
 
 
 def _returning(side: NDArray[np.int8], values: NDArray[np.float64], wake: int, day: int) -> list[int]:
-    """The hits of one row that only lead back, from a deviation just before, to where the day before it was."""
+    """The hits of one row that only lead back, from a deviation just before, towards where the day before it was."""
     back: list[int] = []
     began, last, way = 0, -wake - 1, 0  # of the deviation before
     for column in np.flatnonzero(side).tolist():
         if side[column] == -way and column - last <= wake:
             before = slice(max(0, began - day), began)
             usual = values[before][side[before] == 0]
-            if np.isfinite(usual).any() and np.nanmin(usual) <= values[column] <= np.nanmax(usual):
+            if np.isfinite(usual).any() and way * values[column] >= np.nanmin(way * usual):  # not beyond it
                 back.append(column)
                 continue
         if side[column] != way or column - last > wake:

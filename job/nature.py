@@ -23,8 +23,28 @@ TINY, SMALLISH, LARGE = 100.0, 300.0, 900.0
 BRIEF = timedelta(minutes=15)
 """What leaves in a shorter time is a burst rather than somebody's data."""
 
+GAP = timedelta(minutes=30)
+"""So long, metrics now and then have no points for no other reason."""
+
 LONG = timedelta(minutes=90)
 """A change that lasts so long is a new level rather than a surge."""
+
+
+STAYED = 0.7
+"""What keeps so large a part of its deviation is at a new level."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the series of an anomaly did round it; None where too little of it is known.
+
+    `flat`: the range of the upper half of its values, as a share of the largest. `before`: its level in the hour
+    before. `stays`: which part of the deviation from that was left in the hour after.
+    """
+
+    flat: float | None = None
+    before: float | None = None
+    stays: float | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +61,7 @@ class Move:
     """How the series of one slot moved, added up over series.
 
     `observed` and `expected` are at the peaks, per second; `excess` is over the whole time. `kinds` counts anomalies
-    by kind.
+    by kind. `before` is the level in the hour before, and `stays` the least part of a deviation that was left after it.
     """
 
     observed: float
@@ -49,6 +69,8 @@ class Move:
     excess: float
     kinds: Mapping[str, int]
     unit: str
+    before: float | None = None
+    stays: float | None = None
 
     @property
     def up(self) -> bool:
@@ -114,28 +136,35 @@ class Movement:
 
 
 def movement(
-    anomalies: Iterable[Anomaly], judged: Collection[Slot] = (), plateau: float | None = None, place: str = ""
+    anomalies: Iterable[Anomaly],
+    judged: Collection[Slot] = (),
+    shapes: Mapping[str, Shape] | None = None,
+    place: str = "",
 ) -> Movement:
-    """How the series of these anomalies moved together."""
-    every = list(anomalies)
+    """How the series of these anomalies moved together; `shapes` is by anomaly id."""
+    every, shapes = list(anomalies), shapes or {}
     moves: dict[Slot, list[Anomaly]] = {}
     for a in every:
         moves.setdefault(slot(a.metric, a.labels, a.unit), []).append(a)
     start = min(a.start for a in every)
     types = {a.resource.type for a in every}
+    tops = [shapes.get(a.id, _UNKNOWN).flat for key in moves if key.what != "drops" for a in moves[key]]
     return Movement(
-        moves={key: _move(moves[key]) for key in sorted(moves, key=str)},
+        moves={key: _move(moves[key], shapes) for key in sorted(moves, key=str)},
         judged=judged,
         start=start,
         lasted=max(a.end for a in every) - start,
         place=place,
         gateway=any(word in kind for kind in types for word in ("gateway", "interconnect", "nat", "vpn")),
         firewall=any("firewall" in a.metric for a in every),
-        plateau=plateau,
+        plateau=min((top for top in tops if top is not None), default=None),
     )
 
 
-def _move(anomalies: list[Anomaly]) -> Move:
+_UNKNOWN = Shape()
+
+
+def _move(anomalies: list[Anomaly], shapes: Mapping[str, Shape]) -> Move:
     """Add up the peaks of the worst anomaly of each series, and everything that was too much; packets, if both."""
     units = {a.unit for a in anomalies}
     anomalies = [a for a in anomalies if a.unit == "packets/s"] if {"packets/s", "By/s"} <= units else anomalies
@@ -147,12 +176,17 @@ def _move(anomalies: list[Anomaly]) -> Move:
     kinds: dict[str, int] = {}
     for a in worst.values():
         kinds[a.kind] = kinds.get(a.kind, 0) + 1
+    round_it = [shapes.get(a.id, _UNKNOWN) for a in worst.values()]
+    before = [shape.before for shape in round_it if shape.before is not None]
+    stays = [shape.stays for shape in round_it if shape.stays is not None]
     return Move(
         observed=sum(a.observed or 0.0 for a in worst.values()),
         expected=sum(a.expected for a in worst.values()),
         excess=sum(a.excess for a in anomalies),
         kinds=kinds,
         unit=anomalies[0].unit,
+        before=sum(before) if len(before) == len(worst) else None,
+        stays=min(stays) if len(stays) == len(worst) else None,
     )
 
 
@@ -170,8 +204,16 @@ def absent(of: Movement) -> Nature | None:
     every = sum(sum(move.kinds.values()) for move in of.traffic.values())
     if not gone or 2 * gone < every:
         return None
-    slots = sum(1 for move in of.traffic.values() if move.kinds.get("absent", 0))
-    return Nature("absent resource", min(0.95, 0.55 + 0.1 * slots), (f"{gone} of {every} series stopped reporting",))
+    slots = [s for s, move in of.traffic.items() if move.kinds.get("absent", 0)]
+    evidence = [f"{gone} of {every} series stopped reporting"]
+    sure = min(0.95, 0.55 + 0.1 * len(slots))
+    if rest := [s for s in of.judged if s.what in {"bytes", "packets"} and s not in of.traffic]:
+        evidence.append(f"nothing was flagged of {', '.join(sorted(map(str, rest)))}, so it may be there all the same")
+        sure = SURE
+    if of.lasted <= GAP:
+        evidence.append(f"{lasting(of.lasted)} may also be points that the metric lost, or that come late")
+        sure -= 0.1 * (sure > SURE + 0.1)
+    return Nature("absent resource", round(sure, 2), tuple(evidence))
 
 
 def blackout(of: Movement) -> Nature | None:
@@ -256,19 +298,18 @@ def surge(of: Movement) -> Nature | None:
 
 
 def level_shift(of: Movement) -> Nature | None:
-    """Level shift: everything moves by about the same factor, for long."""
-    ratios = [m.ratio for m in of.traffic.values()]
-    if of.lasted < LONG or len({s.way for s in of.traffic}) < 2 or any(m.silent for m in of.traffic.values()):
+    """Level shift: everything moves by about the same factor, for long or without going back."""
+    moves = list(of.traffic.values())
+    stays = bool(moves) and all(m.stays is not None and m.stays >= STAYED for m in moves)
+    if len({s.way for s in of.traffic}) < 2 or any(m.silent for m in moves) or not (stays or of.lasted >= LONG):
         return None
-    if (
-        not 0 < min(ratios) <= max(ratios) <= min(1.5 * min(ratios), 1e6)
-        or len({m.up for m in of.traffic.values()}) > 1
-    ):
+    ratios = [m.ratio for m in moves]
+    if not 0 < min(ratios) <= max(ratios) <= min(1.5 * min(ratios), 1e6) or len({m.up for m in moves}) > 1:
         return None
     least, most = f"{min(ratios):.2g}", f"{max(ratios):.2g}"
     factor = least if least == most else f"{least} to {most}"
     evidence = f"{len(ratios)} kinds of traffic moved to {factor} times the expected"
-    return Nature("level shift", 0.8, (evidence, f"for {lasting(of.lasted)}"))
+    return Nature("level shift", 0.8, (evidence, "and stayed there" if stays else f"for {lasting(of.lasted)}"))
 
 
 def partial_loss(of: Movement) -> Nature | None:
@@ -293,7 +334,7 @@ def asymmetry(of: Movement) -> Nature | None:
     """Asymmetry: one direction stops or falls while the other goes on or rises."""
     ways = {way: [m for s, m in of.traffic.items() if s.way == way] for way in ("in", "out")}
     for one, other in (("in", "out"), ("out", "in")):
-        down = [m for m in ways[one] if not m.up]
+        down = [m for m in ways[one] if not m.up and not m.kinds.get("absent", 0)]
         rest = ways[other]
         goes_on = any(s.way == other for s in of.judged) if not rest else all(m.up for m in rest)
         if down and len(down) == len(ways[one]) and goes_on and (rest or any(m.silent for m in down)):
@@ -375,9 +416,13 @@ def _added_size(of: Movement, way: Way) -> float | None:
 
 
 def _usual_size(of: Movement, way: Way) -> float | None:
-    """Mean bytes of the packets that were expected."""
+    """Mean bytes of the packets of the hour before, or else of those that were expected."""
     packets, total = of.move(way, "packets"), of.move(way, "bytes")
-    return total.expected / packets.expected if packets and total and packets.expected > 0 < total.expected else None
+    if not packets or not total:
+        return None
+    if packets.before and total.before:
+        return total.before / packets.before
+    return total.expected / packets.expected if packets.expected > 0 < total.expected else None
 
 
 def _rose(what: str, move: Move) -> str:

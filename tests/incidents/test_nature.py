@@ -6,7 +6,7 @@ import pytest
 from job.anomaly import Anomaly
 from job.incident import Incident, group
 from job.kinship import Slot
-from job.nature import NATURES, RULES, movement, nature
+from job.nature import NATURES, RULES, Shape, movement, nature
 from tests.incidents.events import MINUTE, NIGHT, TRAFFIC, event, fleet
 from tests.job.anomalies import anomaly
 
@@ -92,8 +92,8 @@ def test_a_gateway_with_a_flat_top_and_drops_is_saturated() -> None:
     gateway = {"resource": {"type": "nat_gateway", "labels": {"region": "europe-west1", "gateway_name": "nat-1"}}}
     sent = anomaly(1, metric="router.googleapis.com/nat/sent_bytes_count", **gateway)
     drops = anomaly(2, metric="router.googleapis.com/nat/dropped_sent_packets_count", unit="packets/s", **gateway)
-    (flat,) = group([sent, drops], plateaus={sent.id: 0.01})
-    (round_top,) = group([sent, drops], plateaus={sent.id: 0.3})
+    (flat,) = group([sent, drops], shapes={sent.id: Shape(flat=0.01)})
+    (round_top,) = group([sent, drops], shapes={sent.id: Shape(flat=0.3)})
     assert (flat.nature, round_top.nature == "saturation") == ("saturation", False)
 
 
@@ -112,7 +112,7 @@ def test_a_rise_much_larger_than_the_fall_is_no_shift() -> None:
 def test_drops_that_stay_the_same_are_no_flat_top_of_the_traffic() -> None:
     gateway = {"resource": {"type": "nat_gateway", "labels": {"region": "europe-west1", "gateway_name": "nat-1"}}}
     drops = anomaly(1, metric="router.googleapis.com/nat/dropped_sent_packets_count", unit="packets/s", **gateway)
-    (one,) = group([drops], None, (), {drops.id: 0.0})
+    (one,) = group([drops], None, (), {drops.id: Shape(flat=0.0)})
     assert one.nature == "partial loss"
 
 
@@ -130,3 +130,30 @@ def test_a_small_rise_of_packets_is_a_scan_where_the_firewall_refuses_more() -> 
 def test_every_nature_has_a_case_here_or_above() -> None:
     assert {*CASES, "saturation", "traffic shift"} == set(NATURES)
     assert len(RULES) == len(NATURES) - 2
+
+
+def test_what_stays_is_a_level_shift_and_not_over() -> None:
+    moved = [event(w, 2100, 1000) for w in ("in bytes", "in packets", "out bytes", "out packets")]
+    (stayed,) = group(moved, shapes={a.id: Shape(stays=0.9) for a in moved})
+    (back,) = group(moved, shapes={a.id: Shape(stays=0.1) for a in moved})
+    assert (stayed.nature, back.nature) == ("level shift", "volumetric surge")
+    assert "it did not go back, but is taken for usual since" in stayed.sentence
+    assert "taken for usual" not in back.sentence
+
+
+def test_the_usual_size_of_packets_is_that_of_the_hour_before() -> None:
+    """What is expected of each of two series on its own need not fit together."""
+    moved = [event("in bytes", 2.6e6, 270e3), event("in packets", 13_400, 300), event("out bytes", 3.8e6, 1.3e6)]
+    assert named(*moved).nature == "flood", "or so it seems"
+    shapes = {moved[0].id: Shape(before=290e3), moved[1].id: Shape(before=1500.0)}
+    (incident,) = group(moved, shapes=shapes)
+    assert incident.nature == "volumetric surge"
+
+
+def test_a_series_that_reports_speaks_against_an_absent_resource() -> None:
+    gone = [event(w, None, 1000, kind="absent", minutes=90) for w in ("in bytes", "in packets")]
+    (alone,) = group(gone)
+    (beside,) = group(gone, fleet("web-1"))
+    assert alone.nature == beside.nature == "absent resource"
+    assert beside.confidence == 0.5 < alone.confidence
+    assert "it may be there all the same" in beside.sentence

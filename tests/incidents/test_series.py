@@ -6,9 +6,12 @@ import pytest
 
 from detectors import Frame
 from job.anomaly import Anomaly
+from job.found import shape
+from job.nature import Shape
 from job.series import Looked, Survey, Trace, key, numbers, parsed, surveyor
-from tests.incidents.events import NIGHT
+from tests.incidents.events import MINUTE, NIGHT, event
 from tests.job.work import backfill, bench, told, tree
+from tests.page.findings import trace as drawn
 
 
 def contents(output: Path) -> tuple[list[Looked], list[Trace]]:
@@ -99,3 +102,12 @@ def test_what_cannot_be_read_is_named_and_the_rest_read(output: Path) -> None:
     assert len(left) == 1 + len(others)
     assert name in problems[0]
     assert "line 2" in problems[0]
+
+
+def test_a_trace_tells_what_was_before_and_what_stayed() -> None:
+    values = [10.0] * 12 + [50.0, 49.0, 50.0, 48.0, 50.0, 50.0] + [40.0] * 12
+    at = event("in bytes", 50, 10, start=NIGHT + 60 * MINUTE)
+    trace = drawn(at).model_copy(update={"start": NIGHT, "value": values})
+    assert shape(trace, at) == Shape(flat=0.0, before=10.0, stays=0.75)
+    late = event("in bytes", 50, 10, start=NIGHT + 140 * MINUTE, minutes=10)
+    assert shape(trace, late).stays is None, "nobody knows yet"

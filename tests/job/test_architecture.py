@@ -43,7 +43,7 @@ CORE = {
     "job.account": {"job.anomaly", "job.incident", "job.kinship", "job.ratio", "job.sentence", "job.units"},
     "job.incident": {"job.account", "job.anomaly", "job.kinship", "job.nature", "job.ratio"},
     "job.report": VALUES | {"job.store"},
-    "job.found": VALUES | {"job.incident", "job.kinship", "job.report", "job.series", "job.store"},
+    "job.found": VALUES | {"job.incident", "job.kinship", "job.nature", "job.report", "job.series", "job.store"},
     "job.templates": set(),
     "job.page": VALUES | {"job.templates", "job.found", "job.incident", "job.kinship", "job.sentence", "job.series"},
     "job.listing": VALUES | {"job.incident", "job.kinship", "job.report"},

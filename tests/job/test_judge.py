@@ -436,3 +436,13 @@ def test_each_anomaly_says_of_which_row_it_is() -> None:
     found = verdict([[100, 100], [200, 100], [100, 100], [100, 200], [0, 0]])
     named = [int(a.labels["instance_name"].removeprefix("web-")) - 1 for a in found.anomalies]
     assert list(found.rows) == named == [1, 3, 4]
+
+
+def test_a_period_that_is_half_the_way_back_does_not_make_the_rest_an_event() -> None:
+    values = [100, 900, 900, 500, 100, 100]
+    seen = frame(values)
+    said = given(seen, np.where(np.arange(seen.values.shape[1]) < BEFORE + 3, (seen.values - 100) / 10, -9.0))
+    low = replace(said, expected=np.where(said.score < 0, 890.0, LEVEL))
+    found = verdict(values, {"d": low})
+    assert [(a.kind, a.start) for a in found.anomalies] == [("spike", DAY + HOUR)]
+    assert found.suppressed == {"return": 3}

@@ -58,9 +58,10 @@ def test_one_line_is_one_record_for_good() -> None:
         '"resource": {"type": "gce_instance", "labels": {"zone": "europe-west1-b", "instance_id": "12"}}, '
         '"labels": {"instance_name": "web-1"}, "start": "2026-11-22T03:10:00Z", "end": "2026-11-22T03:35:00Z", '
         '"peak": "2026-11-22T03:15:00Z", "continued": false, "ongoing": false, "adopted": false, '
-        '"kind": "spike", "direction": "up", "severity": 72, "score": 12.4, "votes": {"ewma": 11.9, "zscore": 12.9}, "detectors": 3, '
-        '"observed": 12400000.0, "expected": 2000000.0, "lower": 1000000.0, "upper": 3000000.0, "unit": "By/s", '
-        '"excess": 9000000000.0, "excess_unit": "By", "step": 300, "history": {"ewma": "2d", "zscore": "2d6h"}, '
+        '"kind": "spike", "direction": "up", "severity": 72, "score": 12.4, "votes": {"ewma": 11.9, "zscore": 12.9}, '
+        '"detectors": 3, "observed": 12400000.0, "expected": 2000000.0, "lower": 1000000.0, "upper": 3000000.0, '
+        '"unit": "By/s", "excess": 9000000000.0, "excess_unit": "By", "step": 300, '
+        '"history": {"ewma": "2d", "zscore": "2d6h"}, '
         '"sentence": "sent bytes of web-1 (europe-west1-b) rose to 12.4 MB/s at 2026-11-22 03:15 UTC, '
         '1 MB/s to 3 MB/s expected (6.2x the expected 2 MB/s); for 25m from 03:10; 2 of 3 detectors."}'
     )
