@@ -27,6 +27,9 @@ BACK = 31
 ROUND = timedelta(hours=1)
 """So long before and after an anomaly its series tells what it was like without."""
 
+FIRST = timedelta(minutes=15)
+"""What begins rather than grows is there within this."""
+
 LEDGER = "incidents/"
 """Where the published incidents are, by the day on which they began."""
 
@@ -182,12 +185,15 @@ def shape(trace: Trace, a: Anomaly) -> Shape:
     """What a series did round an anomaly, as far as the trace of that day goes."""
     during = _there(trace, a.start, a.end)
     before, after = _level(_there(trace, a.start - ROUND, a.start)), _level(_there(trace, a.end, a.end + ROUND))
-    flat = stays = None
+    flat = stays = onset = None
     if a.kind == "spike" and len(during) >= 6 and during[-1] > 0:
         flat = (during[-1] - during[len(during) // 2]) / during[-1]
     if during and before is not None and after is not None and (off := median(during) - before):
         stays = (after - before) / off
-    return Shape(flat, before, stays)
+    first = _level(_there(trace, a.start, a.start + FIRST))
+    if a.kind == "spike" and before is not None and first is not None and during[-1] > before:
+        onset = (first - before) / (during[-1] - before)
+    return Shape(flat, before, stays, onset)
 
 
 def _there(trace: Trace, start: datetime, end: datetime) -> list[float]:

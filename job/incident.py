@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from job import account
 from job.anomaly import SCHEMA, Anomaly, Resource, Time, band
 from job.kinship import Slot, Thing, groups, replaceable, slot, thing
-from job.nature import LOOK, STAYED, Nature, Shape, movement, nature
+from job.nature import LEADS, LOOK, STAYED, Nature, Shape, movement, nature
 from job.ratio import RATIOS
+from job.units import quantity
 
 APART = timedelta(minutes=30)
 """Anomalies of one resource with no more than this between them are one incident."""
@@ -24,6 +25,9 @@ BEHIND = timedelta(minutes=15)
 
 TOGETHER = timedelta(minutes=10)
 """Incidents of several resources that begin within this of each other may be one."""
+
+SHIFTED = 0.65
+"""So much of what some lose, others must gain (or the other way round), for it to be the same traffic."""
 
 SHARE = 0.5
 """So large a part of a group must be affected for the group, rather than single resources, to have an incident."""
@@ -74,7 +78,7 @@ class Incident(BaseModel):
     resource: Resource = Field(description="Type, and the labels that all affected resources share.")
     start: Time = Field(description="Beginning of its first anomaly.")
     end: Time = Field(description="End of its last anomaly (half-open).")
-    peak: Time = Field(description="When its worst anomaly was worst.")
+    peak: Time = Field(description="When the first of `top` was worst.")
     duration: int = Field(description="Seconds from start to end.")
     resources: int = Field(description="How many resources are affected.")
     tested: int | None = Field(
@@ -83,7 +87,9 @@ class Incident(BaseModel):
     series: int = Field(description="How many series are affected.")
     excess_bytes: float | None = Field(description="Bytes too many (or too few), in and out; null without byte series.")
     excess_packets: float | None = Field(description="Packets too many (or too few); null without packet series.")
-    top: tuple[TopSeries, ...] = Field(description="The series that contribute most, the worst first.")
+    top: tuple[TopSeries, ...] = Field(
+        description="The series that contribute most: first what its nature is told by, then the worst."
+    )
     anomalies: tuple[str, ...] = Field(description="Ids of all its anomalies, in the order of time.")
     over: bool = Field(False, description="Whether it is closed for so long that nothing can join it any more.")
     told: bool = Field(False, description="Whether it was announced as opened in the log.")
@@ -266,7 +272,7 @@ def _balanced(members: list[Cluster]) -> bool:
     """Whether some fall by about as much as others rise."""
     more = sum(c.net for c in members if c.net > 0)
     less = -sum(c.net for c in members if c.net < 0)
-    return min(more, less) > 0 and abs(more - less) <= 0.35 * max(more, less)
+    return min(more, less) >= SHIFTED * max(more, less) > 0
 
 
 def _size(name: str, members: list[Cluster], judged: Judged) -> int | None:
@@ -282,7 +288,7 @@ def _incident(cluster: Cluster, judged: Judged, shapes: Mapping[str, Shape]) -> 
     named = _nature(cluster, judged, shapes)
     if _one_of_many(cluster, judged):
         named = replace(named, evidence=(*named.evidence, "its name is one that an instance group gives and takes"))
-    top = _top(every)
+    top = _top(every, LEADS.get(named.name))
     worst = top[0]
     totals = excess(every)
     last = [a for a in every if cluster.end - a.end <= BEHIND]
@@ -319,14 +325,23 @@ def _incident(cluster: Cluster, judged: Judged, shapes: Mapping[str, Shape]) -> 
 
 def _nature(cluster: Cluster, judged: Judged, shapes: Mapping[str, Shape]) -> Nature:
     if cluster.shift:
-        gone = -sum(a.excess for a in cluster.anomalies if a.excess < 0)
-        come = sum(a.excess for a in cluster.anomalies if a.excess > 0)
-        evidence = f"some resources lost {gone:.3g} while their peers gained {come:.3g}, beginning together"
-        return Nature("traffic shift", 0.75, (evidence,))
+        return _shift(cluster)
     one = cluster.things[0]
     place = groups(one).get("region", "")
     slots = judged.slots.get((one.project, one.type), ())
     return nature(movement(cluster.anomalies, slots, shapes, place))
+
+
+def _shift(cluster: Cluster) -> Nature:
+    """What a shift of traffic goes by: the better it balances, the surer."""
+    what = "bytes" if "bytes" in excess(cluster.anomalies) else "packets"
+    moved = [a.excess for a in cluster.anomalies if slot(a.metric, a.labels, a.unit).what == what]
+    gone, come = -sum(n for n in moved if n < 0), sum(n for n in moved if n > 0)
+    unit = "By" if what == "bytes" else what
+    lost, gained = quantity(gone, unit), quantity(come, unit)
+    evidence = f"some resources lost {lost} while their peers gained {gained}, beginning together"
+    balance = min(gone, come) / max(gone, come, 1.0)
+    return Nature("traffic shift", round(min(max(balance, SHIFTED), 0.85), 2), (evidence,))
 
 
 def _ended(last: Sequence[Anomaly], worst: Anomaly, shapes: Mapping[str, Shape]) -> account.Ended:
@@ -344,10 +359,19 @@ def _one_of_many(cluster: Cluster, judged: Judged) -> bool:
     return len(cluster.things) == 1 and gone and others > 0 and replaceable(one)
 
 
-def _top(every: Iterable[Anomaly]) -> list[Anomaly]:
-    """The worst anomaly of each of the worst series; drops and ratios, which follow from traffic, come after it."""
+def _top(every: Iterable[Anomaly], lead: Slot | None) -> list[Anomaly]:
+    """The worst anomaly of each of the worst series, those of the leading slot first.
+
+    Drops and ratios, which follow from traffic, come last; of those that are as bad, what misses or has most is first.
+    """
+
+    def order(a: Anomaly) -> tuple[object, ...]:
+        follows = _drops(a) or a.metric in RATIOS
+        leads = slot(a.metric, a.labels, a.unit) == lead
+        return (follows, not leads, -_weight(a), -abs(a.score), -abs(a.excess), a.start, a.id)
+
     worst: dict[str, Anomaly] = {}
-    for a in sorted(every, key=lambda a: (_drops(a) or a.metric in RATIOS, -_weight(a), -abs(a.score), a.start, a.id)):
+    for a in sorted(every, key=order):
         worst.setdefault(_series(a), a)
     return list(worst.values())[:TOP]
 

@@ -20,14 +20,23 @@ SURE = 0.5
 TINY, SMALLISH, LARGE = 100.0, 300.0, 900.0
 """Bytes: added packets below carry next to nothing, below are no bulk transfer, and above are nearly full."""
 
+ABRUPT = 0.4
+"""What has less of its deviation within the first quarter of an hour grows rather than begins."""
+
+FAR = 2.0
+"""What rises less says little of what did not rise."""
+
+ALIKE = 2.5
+"""Kinds of traffic that have moved by the same factor for long have added up alike."""
+
 BRIEF = timedelta(minutes=15)
 """What leaves in a shorter time is a burst rather than somebody's data."""
 
 GAP = timedelta(minutes=30)
 """So long, metrics now and then have no points for no other reason."""
 
-LONG = timedelta(minutes=90)
-"""A change that lasts so long is a new level rather than a surge."""
+LONG, LASTING = timedelta(minutes=90), timedelta(hours=3)
+"""A change that lasts so long is a new level rather than a surge; one that went back, if it lasted longer."""
 
 
 STAYED = 0.7
@@ -39,12 +48,14 @@ class Shape:
     """What the series of an anomaly did round it; None where too little of it is known.
 
     `flat`: the range of the upper half of its values, as a share of the largest. `before`: its level in the hour
-    before. `stays`: which part of the deviation from that was left in the hour after.
+    before. `stays`: which part of the deviation from that was left in the hour after. `onset`: which part of its
+    largest deviation from that was there within the first quarter of an hour.
     """
 
     flat: float | None = None
     before: float | None = None
     stays: float | None = None
+    onset: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,8 @@ class Move:
     """How the series of one slot moved, added up over series.
 
     `observed` and `expected` are at the peaks, per second; `excess` is over the whole time. `kinds` counts anomalies
-    by kind. `before` is the level in the hour before, and `stays` the least part of a deviation that was left after it.
+    by kind. `before` is the level in the hour before, and `stays` the least part of a deviation that was left after it,
+    `onset` the least part that was there at once.
     """
 
     observed: float
@@ -71,6 +83,7 @@ class Move:
     unit: str
     before: float | None = None
     stays: float | None = None
+    onset: float | None = None
 
     @property
     def up(self) -> bool:
@@ -81,6 +94,11 @@ class Move:
     def ratio(self) -> float:
         """Observed over expected at the peak."""
         return self.observed / self.expected if self.expected > 0 else float("inf")
+
+    @property
+    def added(self) -> float:
+        """How many seconds of the expected were too much (or too little) in all."""
+        return self.excess / self.expected if self.expected > 0 else float("inf")
 
     @property
     def silent(self) -> bool:
@@ -179,6 +197,7 @@ def _move(anomalies: list[Anomaly], shapes: Mapping[str, Shape]) -> Move:
     round_it = [shapes.get(a.id, _UNKNOWN) for a in worst.values()]
     before = [shape.before for shape in round_it if shape.before is not None]
     stays = [shape.stays for shape in round_it if shape.stays is not None]
+    onset = [shape.onset for shape in round_it if shape.onset is not None]
     return Move(
         observed=sum(a.observed or 0.0 for a in worst.values()),
         expected=sum(a.expected for a in worst.values()),
@@ -187,6 +206,7 @@ def _move(anomalies: list[Anomaly], shapes: Mapping[str, Shape]) -> Move:
         unit=anomalies[0].unit,
         before=sum(before) if len(before) == len(worst) else None,
         stays=min(stays) if len(stays) == len(worst) else None,
+        onset=min(onset) if len(onset) == len(worst) else None,
     )
 
 
@@ -268,10 +288,14 @@ def exfiltration(of: Movement) -> Nature | None:
     size = _added_size(of, "out")
     if not sent or (size and size < SMALLISH) or of.fell("in", "bytes") or not (back or of.flat("in", "bytes")):
         return None
-    if back and (back.excess > 0.3 * sent.excess or back.ratio - 1 > 0.4 * (sent.ratio - 1)):
+    if back and (back.excess > 0.3 * sent.excess or _alike(back, sent)):
         return None
     evidence = [_rose("sent bytes", sent), "received bytes hardly rose" if back else "received bytes were not flagged"]
-    sure = 0.6 + 0.05 * (back is None) - 0.2 * (of.lasted < BRIEF)
+    sure = 0.6 + 0.05 * (back is None) - 0.3 * (of.lasted < BRIEF)
+    if back is None and sent.ratio < FAR:  # so much more may have come in without being flagged
+        sure -= 0.1
+    if sent.onset is not None and sent.onset < ABRUPT:  # who takes data away begins at once
+        sure -= 0.25
     if (ratio := of.rose("", "ratio")) is not None:
         evidence.append(f"{ratio.observed:.3g} times as much goes out as comes in, {ratio.expected:.3g} is usual")
         sure += 0.05
@@ -285,6 +309,13 @@ def exfiltration(of: Movement) -> Nature | None:
     return Nature("exfiltration-like", round(sure, 2), tuple(evidence))
 
 
+def _alike(back: Move, sent: Move) -> bool:
+    """Whether what came in grew by about as much as what went out, beside what each of them usually is."""
+    if back.expected > 0:
+        return back.added > 0.4 * sent.added
+    return back.excess > 0.1 * sent.excess
+
+
 def surge(of: Movement) -> Nature | None:
     """Volumetric surge: more bytes, in packets of about the usual size."""
     risen = {s: m for s, m in of.traffic.items() if m.up}
@@ -293,15 +324,23 @@ def surge(of: Movement) -> Nature | None:
     if flood(of) or scan(of):
         return None
     evidence = [_rose(str(s), m) for s, m in risen.items()]
+    if (sent := of.rose("out", "bytes")) and sent.onset is not None and sent.onset < ABRUPT:
+        evidence.append("it grew little by little")
     sure = 0.6 + 0.05 * sum(1 for s in risen if s.what == "packets") + 0.05 * (of.rose("in", "bytes") is not None)
+    sure -= 0.1 * ({s.way for s in risen} == {"out"} and of.flat("in", "bytes"))
     return Nature("volumetric surge", round(sure, 2), tuple(evidence))
 
 
 def level_shift(of: Movement) -> Nature | None:
     """Level shift: everything moves by about the same factor, for long or without going back."""
     moves = list(of.traffic.values())
-    stays = bool(moves) and all(m.stays is not None and m.stays >= STAYED for m in moves)
-    if len({s.way for s in of.traffic}) < 2 or any(m.silent for m in moves) or not (stays or of.lasted >= LONG):
+    left = [m.stays for m in moves]
+    stays = bool(moves) and all(part is not None and part >= STAYED for part in left)
+    back = of.lasted < LASTING and all(part is not None and part <= 1 - STAYED for part in left)
+    if len({s.way for s in of.traffic}) < 2 or any(m.silent for m in moves):
+        return None
+    added = [abs(m.added) for m in moves]
+    if back or not (stays or (of.lasted >= LONG and max(added) <= ALIKE * min(added))):
         return None
     ratios = [m.ratio for m in moves]
     if not 0 < min(ratios) <= max(ratios) <= min(1.5 * min(ratios), 1e6) or len({m.up for m in moves}) > 1:
@@ -386,6 +425,13 @@ LOOK = {
 """Where a person looks first, by nature."""
 
 NATURES = tuple(LOOK)
+
+LEADS = {
+    "flood": Slot("in", "packets"),
+    "scan-like": Slot("out", "packets"),
+    "exfiltration-like": Slot("out", "bytes"),
+}
+"""What an incident of such a nature is told by first."""
 
 
 def _small(of: Movement, way: Way) -> Iterator[str]:

@@ -67,18 +67,20 @@
     const bars = data.bars;
     const first = Math.min(data.since, ...bars.map((b) => b.start));
     const last = Math.max(data.until, ...bars.map((b) => b.end));
-    const names = bars.map((b) => b.name);
+    const narrow = place.clientWidth < 600; // a phone has room for their numbers in the list below
+    const names = bars.map((b, n) => (narrow ? n + 1 + "." : b.name));
     const plot = Bokeh.Plotting.figure({
       height: 70 + 20 * bars.length, sizing_mode: "stretch_width", x_axis_type: "datetime", x_axis_label: "UTC",
       x_range: new Bokeh.Range1d({ start: first, end: last }), y_range: new Bokeh.FactorRange({ factors: [...names].reverse() }),
       tools: "xpan,xwheel_zoom,xbox_zoom,reset",
     });
     const source = new Bokeh.ColumnDataSource({ data: {
-      y: names, left: bars.map((b) => b.start), right: bars.map((b) => Math.max(b.end, b.start + (last - first) / 400)),
+      y: names, name: bars.map((b) => b.name), left: bars.map((b) => b.start), right: bars.map((b) => Math.max(b.end, b.start + (last - first) / 400)),
       fill: bars.map((b) => colour(hues[b.band])), start: bars.map((b) => b.start), end: bars.map((b) => b.end),
     } });
     const drawn = plot.hbar({ y: { field: "y" }, left: { field: "left" }, right: { field: "right" }, height: 0.7, source, fill_color: { field: "fill" }, line_color: null });
-    plot.add_tools(new Bokeh.HoverTool({ renderers: [drawn], tooltips: [["", "@y"], ["from", "@start{%F %H:%M}"], ["to", "@end{%F %H:%M}"]], formatters: { "@start": "datetime", "@end": "datetime" } }));
+    plot.add_tools(new Bokeh.HoverTool({ renderers: [drawn], tooltips: [["", "@name"], ["from", "@start{%F %H:%M}"], ["to", "@end{%F %H:%M}"]], formatters: { "@start": "datetime", "@end": "datetime" } }));
+    if (narrow) for (const axis of plot.xaxis) axis.ticker.setv({ desired_num_ticks: 3 });
     dress(plot);
     Bokeh.Plotting.show(plot, place);
     place.plot = plot;

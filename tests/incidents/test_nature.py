@@ -157,3 +157,29 @@ def test_a_series_that_reports_speaks_against_an_absent_resource() -> None:
     assert alone.nature == beside.nature == "absent resource"
     assert beside.confidence == 0.5 < alone.confidence
     assert "it may be there all the same" in beside.sentence
+
+
+def test_what_went_back_within_three_hours_is_a_surge() -> None:
+    moved = [event(w, 2100, 1000, minutes=100) for w in ("in bytes", "in packets", "out bytes", "out packets")]
+    (back,) = group(moved, shapes={a.id: Shape(stays=0.1) for a in moved})
+    (unknown,) = group(moved)
+    assert (back.nature, unknown.nature) == ("volumetric surge", "level shift")
+
+
+def test_what_grows_little_by_little_is_no_sure_exfiltration_by_day() -> None:
+    sent = [event("out bytes", 3.2e6, 2e6, start=DAY), event("out packets", 3200, 2000, start=DAY)]
+    judged = fleet("web-1")
+    (grown,) = group(sent, judged, shapes={a.id: Shape(onset=0.2) for a in sent})
+    (begun,) = group(sent, judged, shapes={a.id: Shape(onset=0.9) for a in sent})
+    assert (grown.nature, begun.nature) == ("volumetric surge", "exfiltration-like")
+    assert "it grew little by little" in grown.evidence
+    (more,) = group([event("out bytes", 30e6, 2e6, start=DAY)], judged)
+    assert begun.confidence == 0.65 == more.confidence, "a modest one of full packets is as sure as a large one without"
+
+
+def test_an_incident_is_told_by_what_its_nature_is_of() -> None:
+    packets = event("out packets", 22_000, 2000, severity=80, score=30.0)
+    incident = named(event("out bytes", 30e6, 2e6, severity=70), packets)
+    assert incident.nature == "exfiltration-like"
+    assert [top.metric.rsplit("/", 1)[1] for top in incident.top] == ["sent_bytes_count", "sent_packets_count"]
+    assert "sent bytes rose to 30 MB/s" in incident.sentence

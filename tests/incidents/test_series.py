@@ -108,6 +108,6 @@ def test_a_trace_tells_what_was_before_and_what_stayed() -> None:
     values = [10.0] * 12 + [50.0, 49.0, 50.0, 48.0, 50.0, 50.0] + [40.0] * 12
     at = event("in bytes", 50, 10, start=NIGHT + 60 * MINUTE)
     trace = drawn(at).model_copy(update={"start": NIGHT, "value": values})
-    assert shape(trace, at) == Shape(flat=0.0, before=10.0, stays=0.75)
+    assert shape(trace, at) == Shape(flat=0.0, before=10.0, stays=0.75, onset=1.0)
     late = event("in bytes", 50, 10, start=NIGHT + 140 * MINUTE, minutes=10)
     assert shape(trace, late).stays is None, "nobody knows yet"

@@ -41,7 +41,7 @@ CORE = {
     "job.kinship": {"job.anomaly", "job.ratio"},
     "job.nature": {"job.anomaly", "job.kinship", "job.units"},
     "job.account": {"job.anomaly", "job.incident", "job.kinship", "job.ratio", "job.sentence", "job.units"},
-    "job.incident": {"job.account", "job.anomaly", "job.kinship", "job.nature", "job.ratio"},
+    "job.incident": {"job.account", "job.anomaly", "job.kinship", "job.nature", "job.ratio", "job.units"},
     "job.report": VALUES | {"job.store"},
     "job.found": VALUES | {"job.incident", "job.kinship", "job.nature", "job.report", "job.series", "job.store"},
     "job.templates": set(),
