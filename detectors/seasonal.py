@@ -130,12 +130,13 @@ class _Season:
     `usual` is expected; `others` are what a second look may also take for it.
     """
 
-    def __init__(self, x: Floats, typical: Floats, odd: Bools, day: int, hours: int) -> None:
+    def __init__(self, x: Floats, bases: "_Bases", odd: Bools, day: int, hours: int) -> None:
         first = max(0, day - 7 * _WEEKS)
-        base = np.stack([median(typical[max(0, k - _CENTRED) : min(k + _CENTRED + 1, day)]) for k in range(first, day)])
+        base = bases.before(first, day)
         off = x[first:day] - base[:, None]
         self.base = base[-1]
-        daily = median(off)
+        late = bases.late if first == 0 else 0  # where the first day has no points, it is left out for all at once
+        daily = np.concatenate([median(off[1:, :late]), median(off[:, late:])])
         weeks = off[(day - first) % 7 :: 7]  # day - 21, day - 14, day - 7
         known = (~np.isnan(weeks)).sum(axis=0) == _WEEKS
         alone = odd[first:day][(day - first) % 7 :: 7]
@@ -145,19 +146,39 @@ class _Season:
         self.others = [self.usual, np.where(known, every, np.nan), *(np.where(known, np.nan, w) for w in weeks)]
 
 
+class _Bases:
+    """The base of each day, by what is known of the days round it; `late` is the slot at which the first begins."""
+
+    def __init__(self, x: Floats) -> None:
+        days, slots, rows = x.shape
+        typical = np.full((days + 2 * _CENTRED, rows), np.nan)
+        here = np.where((~np.isnan(x)).sum(axis=1) * 2 >= slots, median(x, axis=1), np.nan)
+        typical[_CENTRED : _CENTRED + days] = here
+        around = np.lib.stride_tricks.sliding_window_view(typical, 2 * _CENTRED + 1, axis=0)
+        self.known = [median(around[..., : _CENTRED + ahead], axis=2) for ahead in range(1, _CENTRED + 2)]
+        some = ~np.isnan(x[0]).all(axis=1)
+        self.late = int(some.argmax()) if some.any() else slots
+
+    def before(self, first: int, day: int) -> Floats:
+        """Those of the days from `first` on as they are known at the beginning of `day`; (day, series)."""
+        ends = [max(first, day - _CENTRED), *(max(first, day - ahead) for ahead in range(_CENTRED - 1, -1, -1))]
+        begins = [first, *ends[:-1]]
+        return np.concatenate([self.known[-1 - i][a:b] for i, (a, b) in enumerate(zip(begins, ends, strict=True))])
+
+
 def _forecast(settings: Seasonal, x: Floats) -> tuple[Floats, Floats]:
     """Forecast every day of x (day, slot, series) from the days before it."""
     days, slots, rows = x.shape
     hours = max(n for n in range(1, 25) if slots % n == 0)
     expected, spread = np.full_like(x, np.nan), np.full_like(x, np.nan)
-    typical = np.where((~np.isnan(x)).sum(axis=1) * 2 >= slots, median(x, axis=1), np.nan)
+    bases = _Bases(x)
     levels = _Levels(days, hours, rows, settings.adopt)
     errors = _Errors(days, hours, rows, settings.guard)
     odd = np.zeros(x.shape, dtype=np.bool_)
     hourly = median(x.reshape(days, hours, -1, rows), axis=2)
     look = _Look(x, hourly, levels, errors, round(settings.tolerance / (_DAY / slots)))
     for day in range(1, days):
-        season = _Season(x, typical, odd, day, hours)
+        season = _Season(x, bases, odd, day, hours)
         levels.put(day, median((x[day] - season.usual).reshape(hours, -1, rows), axis=1), season.base)
         centre = season.usual + np.repeat(levels.level[day], slots // hours, axis=0)
         usual = np.repeat(errors.spread(day), slots // hours, axis=0)
