@@ -3,6 +3,7 @@
 Knuth, "The Art of Computer Programming" 3, section 5.2.2, algorithm M (Batcher's merge exchange).
 """
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -18,19 +19,18 @@ _LANES = 8192
 
 def middle(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The median along the first axis, of no more than `MOST` values; NaN where one of them is."""
-    count = len(values)
-    lanes = values.reshape(count, -1)
-    answer = np.empty(lanes.shape[1])
-    wires = np.empty((count + 1, _LANES))
-    for first in range(0, lanes.shape[1], _LANES):
-        some = lanes[:, first : first + _LANES]
-        width = some.shape[1]
-        wires[:count, :width] = some
-        low, high = _selected([wire[:width] for wire in wires])
-        out = np.subtract(high, low, out=answer[first : first + width])
+    count, *shape = values.shape
+    step = max(1, _LANES // max(1, math.prod(shape[1:])))
+    answer = np.empty(shape)
+    wires = np.empty((count + 1, step, *shape[1:]))
+    for first in range(0, shape[0], step):
+        some = values[:, first : first + step]
+        wires[:count, : some.shape[1]] = some
+        low, high = _selected([wire[: some.shape[1]] for wire in wires])
+        out = np.subtract(high, low, out=answer[first : first + step])
         out /= 2
         out += low
-    return answer.reshape(values.shape[1:])
+    return answer
 
 
 def _selected(wires: list[NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -142,7 +142,7 @@ class _Season:
         alone = odd[first:day][(day - first) % 7 :: 7]
         alone = alone & (alone.sum(axis=0) == 1)  # of three, one that was an incident is not what the day is like
         every = median(np.where(alone, np.nan, weeks)) if len(weeks) else np.full_like(daily, np.nan)
-        self.usual = daily + _smooth(np.where(known, every - daily, np.nan), hours)
+        self.usual = daily + _smooth(np.where(known, every - daily, np.nan), hours) if known.any() else daily
         self.others = [self.usual, np.where(known, every, np.nan), *(np.where(known, np.nan, w) for w in weeks)]
 
 
