@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 MOST = 24
 """Of more values than this, sorting lane by lane is faster."""
 
-_LANES = 8192
+LANES = 8192
 """So many lanes are compared at once: the wires of a network stay in the cache."""
 
 
 def middle(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The median along the first axis, of no more than `MOST` values; NaN where one of them is."""
     count, *shape = values.shape
-    step = max(1, _LANES // max(1, math.prod(shape[1:])))
+    step = max(1, LANES // max(1, math.prod(shape[1:])))
     answer = np.empty(shape)
     wires = np.empty((count + 1, step, *shape[1:]))
     for first in range(0, shape[0], step):

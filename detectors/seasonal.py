@@ -1,5 +1,6 @@
 """Seasonal decomposition: level + daily and weekly season + residual, each day forecast from the days before it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
@@ -7,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors import network
 from detectors.blocks import Floats, by_rows, enough, median
 from detectors.frame import Frame
 from detectors.scores import RELATIVE_FLOOR, Scores
@@ -133,17 +135,26 @@ class _Season:
     def __init__(self, x: Floats, bases: "_Bases", odd: Bools, day: int, hours: int) -> None:
         first = max(0, day - 7 * _WEEKS)
         base = bases.before(first, day)
-        off = x[first:day] - base[:, None]
         self.base = base[-1]
+        slots, rows = x.shape[1:]
+        daily = np.empty((slots, rows))
         late = bases.late if first == 0 else 0  # where the first day has no points, it is left out for all at once
-        daily = np.concatenate([median(off[1:, :late]), median(off[:, late:])])
-        weeks = off[(day - first) % 7 :: 7]  # day - 21, day - 14, day - 7
+        for some, since in (*_parts(0, late, rows, 1), *_parts(late, slots, rows, 0)):
+            daily[some] = median(x[first + since : day, some] - base[since:, None])
+        same = slice((day - first) % 7, None, 7)  # day - 21, day - 14, day - 7
+        weeks = x[first:day][same] - base[same][:, None]
         known = (~np.isnan(weeks)).sum(axis=0) == _WEEKS
-        alone = odd[first:day][(day - first) % 7 :: 7]
+        alone = odd[first:day][same]
         alone = alone & (alone.sum(axis=0) == 1)  # of three, one that was an incident is not what the day is like
         every = median(np.where(alone, np.nan, weeks)) if len(weeks) else np.full_like(daily, np.nan)
         self.usual = daily + _smooth(np.where(known, every - daily, np.nan), hours) if known.any() else daily
         self.others = [self.usual, np.where(known, every, np.nan), *(np.where(known, np.nan, w) for w in weeks)]
+
+
+def _parts(first: int, stop: int, rows: int, since: int) -> Iterator[tuple[slice, int]]:
+    """The slots, so many at a time that the days of some series stay in the cache; and what goes with all of them."""
+    step = max(1, network.LANES // rows)
+    return ((slice(a, min(a + step, stop)), since) for a in range(first, stop, step))
 
 
 class _Bases:
