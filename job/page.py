@@ -88,6 +88,7 @@ def _row(incident: Incident, found: Found, charts: Mapping[tuple[Any, ...], dict
         "evidence": [clean(words, 500) for words in incident.evidence],
         "top": [clean(top.sentence, 1000) for top in incident.top],
         "text": clean(f"{incident.where} {incident.nature} {' '.join(t.metric for t in incident.top)}", 1000).lower(),
+        "muted": clean(incident.muted or "", 200),
         "charts": [(chart["id"], chart["name"]) for _, chart in drawn],
         "omitted": len(incident.top) > len(drawn),
     }
