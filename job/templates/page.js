@@ -56,7 +56,7 @@
     dress(plot);
     place.setAttribute("role", "img");
     place.setAttribute("aria-label", chart.name + ": observed, expected and usual band over the day; the words above say what happened.");
-    Bokeh.Plotting.show(plot, place);
+    Promise.resolve(Bokeh.Plotting.show(plot, place)).then(() => { figure.dataset.ready = "1"; }); // what is not is not printed
     figure.append(buttons(plot, chart.start, end));
     figure.plot = plot;
   }

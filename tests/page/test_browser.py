@@ -116,6 +116,16 @@ def test_hostile_labels_do_nothing(browser: Any, tmp_path: Path, name: str) -> N
     assert complaints(browser) == []
 
 
+def test_a_phone_has_room_for_the_timeline(browser: Any, tmp_path: Path) -> None:
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    opened(browser, tmp_path, render(findings(many(6)), DAY, NEXT))
+    wait_for(browser, "return document.getElementById('timeline').plot?.inner_width > 0")
+    assert browser.execute_script("return document.getElementById('timeline').plot.inner_width") > 200
+    assert browser.execute_script("return document.documentElement.scrollWidth <= 390")
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_a_thousand_incidents_open_fast(browser: Any, tmp_path: Path) -> None:
     opened(browser, tmp_path, render(findings(many(1000)), DAY, NEXT))
     taken = wait_for(
@@ -175,6 +185,8 @@ def test_on_paper_there_are_words_and_charts_and_no_buttons(browser: Any, tmp_pa
     opened_now = "return document.querySelectorAll('.incident > details[open]').length"
     assert browser.execute_script(opened_now) == 6, "what is closed on the screen is told on paper"
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    browser.execute_script("delete document.querySelector('figure').dataset.ready")
+    assert browser.execute_script("return getComputedStyle(document.querySelector('figure')).display") == "none"
     hidden = "return ['form', '.zoom'].map(s => getComputedStyle(document.querySelector(s)).display)"
     assert browser.execute_script(hidden) == ["none", "none"]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
