@@ -14,13 +14,14 @@ from detectors import Banded, Detector, Frame, Scores
 from detectors.detector import banded, compares_rows
 from job.anomaly import split_labels
 from job.judge import Subject, Verdict, context, flags, judge, picked, settling
+from job.memory import MOST
 from job.policy import Policy
 from job.series import Trace, numbers
 
 Hidden: TypeAlias = NDArray[np.bool_]
 """Series x time, as the frame: the points that nothing is to be learned from."""
 
-BLOCK = 512
+BLOCK = MOST
 """So many series are scored at once, which bounds the memory that detectors take."""
 
 

@@ -19,14 +19,26 @@ HELD = 3
 SCORED = 14
 """A block that is scored takes so many times its size: what detectors answer, and what they work with."""
 
-LEAST = 2
-"""No block has fewer rows."""
+LEAST, MOST = 2, 128
+"""No block has fewer rows, or more: larger ones are not scored any faster, but take as much as there is."""
+
+_M_ARENA_MAX = -8
+"""The C library's name for how many arenas its allocator may have."""
 
 
 def rows(memory: int, columns: int) -> int:
     """How many series of so many columns a block may have, in a task of so many bytes."""
     share = (memory - BASE) // (WORKERS * HELD + HANDS * SCORED)
-    return max(LEAST, share // (8 * columns))
+    return min(MOST, max(LEAST, share // (8 * columns)))
+
+
+def share_arenas() -> None:
+    """Let the threads share two arenas of memory, where glibc gives each its own, which keeps what it had."""
+    import ctypes
+
+    tune = getattr(ctypes.CDLL(None), "mallopt", None)
+    if tune:  # other C libraries have other allocators
+        tune(_M_ARENA_MAX, 2)
 
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}

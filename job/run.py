@@ -9,7 +9,7 @@ from threading import Event
 
 from job.anomaly import SCHEMA
 from job.errors import NetanomalyError
-from job.memory import WORKERS
+from job.memory import WORKERS, share_arenas
 from job.plan import Slice, batches
 from job.slices import Job, Outcome, attempt, summary
 from job.store import put_over
@@ -58,10 +58,10 @@ def run(
         outcomes.append(outcome)
         told(outcome)
 
+    share_arenas()
     try:
-        with threadpool_limits(
-            1
-        ):  # the blocks are side by side; more threads in one of them wait for each other, busily
+        # The blocks are side by side; more threads in one of them wait for each other, busily.
+        with threadpool_limits(1):
             _side_by_side(job, slices, ended)
         status = "failed" if any(o.status == "failed" for o in outcomes) else "done"
     except Stopped:

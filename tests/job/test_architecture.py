@@ -27,7 +27,7 @@ CORE = {
     "job.sentence": {"job.anomaly", "job.units"},
     "job.judge": {"job.anomaly", "job.outage", "job.policy", "job.sentence", "job.units"},
     "job.series": {"job.anomaly", "job.kinship", "job.units"},
-    "job.examine": {"job.anomaly", "job.judge", "job.policy", "job.series"},
+    "job.examine": {"job.anomaly", "job.judge", "job.memory", "job.policy", "job.series"},
     "job.rows": {"job.errors", "job.judge", "job.policy", "job.units"},
     "job.memory": set(),
     "job.meter": set(),

@@ -32,7 +32,11 @@ def test_a_task_too_small_is_refused_and_said_how_large() -> None:
     assert Settings.model_validate({"memory": "2GiB"}).model_dump(mode="json")["memory"] == "2GiB"
 
 
+def test_more_memory_makes_no_larger_blocks_than_are_of_use() -> None:
+    assert rows(1 << 30, 4000) == rows(1 << 40, 4000) == 128
+
+
 def test_more_columns_are_fewer_rows() -> None:
-    assert rows(1 << 30, 5000) * 5000 * 8 * 40 < 1 << 30
-    assert rows(1 << 30, 5000) > 10 * rows(1 << 30, 60_000) > 10
+    assert rows(1 << 30, 50_000) * 50_000 * 8 * 40 < 1 << 30
+    assert 10 < rows(1 << 30, 160_000) < rows(1 << 30, 60_000) // 2
     assert rows(384 * MIB, 10**9) == 2
