@@ -41,7 +41,7 @@ SHARES = 100
 GROWTH = 4
 """Shares that have grown to so many times that size are given up for smaller ones."""
 
-AHEAD = 7
+AHEAD = 3
 """So many shares are read, of all queries, before they are wanted."""
 
 DAY = timedelta(days=1)
@@ -92,7 +92,10 @@ class Cached:
             return frames[0]
         labels = [one for frame in frames for one in frame.labels]
         order = sorted(range(len(labels)), key=lambda row: key(labels[row]))
-        values = np.vstack([frame.values for frame in frames])[order]
+        place, values, low = np.argsort(order), np.empty((len(labels), (end - start) // query.step)), 0
+        for frame in frames:
+            values[place[low : low + len(frame.labels)]] = frame.values
+            low += len(frame.labels)
         return Frame(values, start, query.step, tuple(labels[row] for row in order))
 
     def blocks(self, query: Query, start: datetime, end: datetime, rows: int) -> Iterator[Frame]:
@@ -135,9 +138,11 @@ class Cached:
         parts: list[tuple[Piece, Span]] = [(kept, _common(kept, span)) for kept in held.values()]
         parts = [(kept, part) for kept, part in parts if part[0] < part[1]]
         gaps = [*_gaps((part for _, part in parts), begin, asked[1])]
-        parts += [(_Read(self.source.read(shelf.query, *gap)), gap) for gap in gaps]
-        whole = joined(parts, (begin, asked[1]), shelf.query.step)
+        read = [self.source.read(shelf.query, *gap) for gap in gaps]
+        parts += zip(map(_Read, read), gaps, strict=True)
+        whole = joined(parts, (begin, asked[1]), shelf.query.step) if held else read[0]
         parts.clear()
+        read.clear()
         self._keep(shelf, whole, held, span, hands)
         return alive(whole.columns(whole.column(asked[0]), whole.values.shape[1]))
 

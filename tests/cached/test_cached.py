@@ -425,6 +425,18 @@ def test_what_an_older_version_kept_elsewhere_is_removed(store: Folder) -> None:
     assert len({name.rpartition("/")[0] for name in store.names("history/")}) == 1
 
 
+def test_what_is_too_large_for_an_object_is_named_and_read_every_time(
+    store: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MOST", 300)
+    source, log = arrays(6), Lines()
+    for _ in range(2):
+        same(cached(source, store, NOON, log).read(QUERY, PAST, LATEST), source.cut(PAST, LATEST))
+    assert names(store)
+    assert weeks(14)[0] not in names(store)
+    assert "split the query" in log.of("cache.large")[0]
+
+
 def test_a_share_that_fails_is_the_callers_error_and_others_are_let_go(store: Folder) -> None:
     class Tiring(Arrays):
         tired = True
