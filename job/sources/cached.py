@@ -335,7 +335,7 @@ def _common(kept: Kept, span: Span) -> Span:
 def _named(kept: Kept, name: str, shelf: _Shelf) -> bool:
     """Whether the object is of the time that it is named after, whole days of a week or the beginning of a day."""
     day = _midnight(kept.start)
-    if kept.step != shelf.query.step or kept.start != day or not kept.columns:
+    if kept.step != shelf.query.step or kept.start != day:
         return False
     if name == shelf.name(_monday(day), WEEK):
         return kept.end <= _monday(day) + WEEK and kept.end == _midnight(kept.end)

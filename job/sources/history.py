@@ -1,6 +1,6 @@
 """The object that holds a stretch of settled history: what a source answered, to the bit, in half its size or less.
 
-    netanomaly history 2 <SHA-256 of all that follows this line>
+    netanomaly history 2 <CRC-32 of all that follows this line>
     {"query": …, "start": …, "step": …, "columns": …, "rows": …, "scale": …, "sizes": […], "packed": […]}
     labels · the least number of each row · the numbers less that, in layers of 16 bits
 
@@ -9,7 +9,6 @@ Rates are whole numbers divided by their period: where that gives the values bac
 others are noise, and lie there as they are used. Nothing is believed of what is read: others write to a bucket too.
 """
 
-import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -94,10 +93,16 @@ def write(frame: Frame, identity: Identity) -> bytes:
         "sizes": [len(part) for part in parts],
         "packed": [packed for _, packed in kept],
     }
-    body, digest = [json.dumps(head, sort_keys=True).encode(), b"\n", *parts], hashlib.sha256()
-    for part in body:
-        digest.update(part)
-    return b"".join([MARK, digest.hexdigest().encode(), b"\n", *body])
+    body = [json.dumps(head, sort_keys=True).encode(), b"\n", *parts]
+    return b"".join([MARK, checksum(*body), b"\n", *body])
+
+
+def checksum(*parts: bytes | memoryview) -> bytes:
+    """The CRC-32 of the parts after one another, in hexadecimal digits."""
+    total = 0
+    for part in parts:
+        total = zlib.crc32(part, total)
+    return b"%08x" % total
 
 
 def read(data: bytes, identity: Identity) -> Kept:
@@ -106,11 +111,11 @@ def read(data: bytes, identity: Identity) -> Kept:
     Raises:
         Unusable: it is no such object, or of another version, or corrupt, or of another identity.
     """
-    mark, _, _ = data[: len(MARK) + 65].partition(b"\n")
+    mark, _, _ = data[: len(MARK) + 9].partition(b"\n")
     if not data.startswith(MARK):
         raise Unusable("it is no history of this version")
     body = memoryview(data)[len(mark) + 1 :]
-    if hashlib.sha256(body).hexdigest().encode() != mark[len(MARK) :]:
+    if checksum(body) != mark[len(MARK) :]:
         raise Unusable("it is corrupt: its bytes do not have its checksum")
     line = bytes(body[:_HEAD]).partition(b"\n")[0]
     try:

@@ -1,6 +1,5 @@
 """A warm cache, a cold one and none give the same frames; and a warm one asks only for what has not settled."""
 
-import hashlib
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
@@ -194,7 +193,7 @@ def test_what_a_series_is_called_or_stands_for_changes_no_history(store: Folder)
 def _replaced(data: bytes, old: bytes, new: bytes) -> bytes:
     """The object with another text in it, and the checksum of that."""
     body = data.partition(b"\n")[2].replace(old, new)
-    return history.MARK + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    return history.MARK + history.checksum(body) + b"\n" + body
 
 
 BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
@@ -231,6 +230,17 @@ def test_an_object_that_cannot_be_used_is_named_read_anew_and_replaced(store: Fo
     mended = store.get(victim)
     assert mended
     assert mended.data == sound.data
+
+
+def test_a_day_that_does_not_begin_at_midnight_is_read_anew(store: Folder) -> None:
+    source, log = arrays(), Lines()
+    cached(source, store, NOON).read(QUERY, PAST, LATEST)
+    (today,) = [name for name in store.names("history/") if name.endswith(".1d")]
+    sound = store.get(today)
+    assert sound
+    store.put(today, _replaced(sound.data, b"T00:00:00Z", b"T01:00:00Z"), replaces=sound.head)
+    same(cached(source, store, NOON, log).read(QUERY, PAST, LATEST), source.cut(PAST, LATEST))
+    assert "another time" in log.of("cache.ignored")[0]
 
 
 def test_bytes_that_changed_on_the_disk_are_named_and_replaced(store: Folder) -> None:

@@ -1,6 +1,5 @@
 """The object of a stretch of history: the same bits back, few bytes, and nothing believed of what is read."""
 
-import hashlib
 import json
 import math
 import tracemalloc
@@ -16,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from detectors import Frame
-from job.sources.history import MARK, MOST, Kept, Unusable, read, write
+from job.sources.history import MARK, MOST, Kept, Unusable, checksum, read, write
 from tests.cached.world import HOUR, MONDAY, same
 
 QUERY = {"metric": "m", "filter": 'a = "ü"', "group_by": ["x"]}
@@ -107,7 +106,7 @@ def forged(change: Any, *, body: bytes | None = None, **head: Any) -> bytes:
     if change:
         told = change(told)
     data = json.dumps(told).encode() + b"\n" + (rest if body is None else body)
-    return MARK + hashlib.sha256(data).hexdigest().encode() + b"\n" + data
+    return MARK + checksum(data) + b"\n" + data
 
 
 HEADS: list[dict[str, Any]] = [
@@ -149,7 +148,7 @@ def test_a_head_that_does_not_fit_is_refused(head: dict[str, Any]) -> None:
 def test_a_head_that_is_none_is_refused(told: str) -> None:
     body = told.encode() + b"\n"
     with pytest.raises(Unusable):
-        read(MARK + hashlib.sha256(body).hexdigest().encode() + b"\n" + body, QUERY)
+        read(MARK + checksum(body) + b"\n" + body, QUERY)
 
 
 def _labelled(labels: bytes) -> bytes:
@@ -212,7 +211,7 @@ def test_any_bytes_with_a_checksum_are_a_frame_or_refused(changes: list[tuple[in
     for place, octet in changes:
         body[place % len(body)] = octet
     try:
-        found = read(MARK + hashlib.sha256(body).hexdigest().encode() + b"\n" + bytes(body), QUERY)
+        found = read(MARK + checksum(bytes(body)) + b"\n" + bytes(body), QUERY)
     except Unusable:
         return
     assert isinstance(whole(found), Frame)

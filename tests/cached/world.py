@@ -37,6 +37,7 @@ class Arrays:
         return len(self.cut(start, end, query.step).labels)
 
     def read(self, query: Query, start: datetime, end: datetime) -> Frame:
+        assert not (query.filter and query.split_by), "a share is read in one stream"
         self.asked.append((start, end))
         whole = self.cut(start, end, query.step)
         wanted = parse(query.filter) if query.filter else lambda _: True
