@@ -19,7 +19,7 @@ from detectors import Frame, Labels
 from job.errors import ConfigError, Conflict, Failed, NotAllowed
 from job.log import Log
 from job.presets import slug
-from job.query import Query
+from job.query import Query, both, part_filter
 from job.sources import Descriptor, Reader, blocks, cut, history
 from job.sources.history import Kept
 from job.sources.joined import Piece, Span, alive, joined, key
@@ -295,8 +295,8 @@ def _shelf(query: Query, origin: str, folder: str, place: tuple[int, int], there
     one, count = place
     if count > 1:
         query = share(query, {one}, count)
-        if query.parts == 1:  # it is small enough for one stream
-            query = replace(query, split_by="")
+        # All that chooses its series is in its filter, and it is small enough for one stream.
+        query = replace(query, filter=both(query.filter, part_filter(query)), parts=1, part=0, split_by="")
     return _Shelf(query, _identity(query, origin), f"{folder}{one:02}/", there)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from detectors import Frame
 from job.errors import Conflict, Failed, NotAllowed
-from job.query import Query
+from job.query import Query, in_part
 from job.sources import history
 from job.sources.cached import MARGIN, Cached
 from job.sources.joined import Piece, Span, joined
@@ -396,6 +396,16 @@ def test_a_fleet_is_read_kept_and_read_again_in_shares(store: Folder) -> None:
     assert source.hours == 6 * 6, "each share asks for what has not settled"
     same(cached(source, store, NOON, size=10).read(SPLIT, PAST, LATEST), source.cut(PAST, LATEST))
     assert max(gathered(cached(source, store, NOON, size=10), SPLIT, PAST, LATEST, 3)[1]) == 3
+
+
+@pytest.mark.parametrize("size", [7, 256])
+def test_the_parts_of_a_query_are_shared_out_each(store: Folder, size: int) -> None:
+    source, now = arrays(60), NOON
+    whole = source.cut(PAST, LATEST)
+    for part in (0, 1, 2, 0, 1, 2):
+        query = replace(SPLIT, parts=3, part=part)
+        mine = np.flatnonzero([in_part(labels, query) for labels in whole.labels])
+        same(cached(source, store, now, size=size).read(query, PAST, LATEST), whole.rows(mine))
 
 
 def test_a_broken_object_costs_its_own_share_alone(store: Folder) -> None:

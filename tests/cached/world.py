@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import Frame
-from job.query import Query
+from job.query import Query, both, part_filter
 from job.sources import Descriptor
 from job.sources.cached import Cached
 from job.store import Store
@@ -40,7 +40,8 @@ class Arrays:
         assert not (query.filter and query.split_by), "a share is read in one stream"
         self.asked.append((start, end))
         whole = self.cut(start, end, query.step)
-        wanted = parse(query.filter) if query.filter else lambda _: True
+        chosen = both(query.filter, part_filter(query))
+        wanted = parse(chosen) if chosen else lambda _: True
         return whole.rows(np.flatnonzero([wanted(labels) for labels in whole.labels]))
 
     def cut(self, start: datetime, end: datetime, step: timedelta = HOUR) -> Frame:
