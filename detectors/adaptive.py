@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors import tail, views
 from detectors.blocks import Floats
@@ -12,18 +13,28 @@ from detectors.calendar import Calendar
 from detectors.crossing import Places, crossing
 from detectors.deviates import deviates, log_probability
 from detectors.frame import Frame
+from detectors.low import Low
 from detectors.scores import CAP, RELATIVE_FLOOR, Scores
 
 _DAY = timedelta(days=1)
 
-_POINTS = 2**18
-"""A block of rows has about so many points: 2 MB an array, of which some thirty live at once."""
+_POINTS = 2**19
+"""A block of rows has about so many points: 4 MB an array, of which some thirty live at once."""
 
 _JUMP, _DRIFT, _PERSISTENCE = timedelta(minutes=2), timedelta(minutes=40), timedelta(hours=2)
 """Of which stretches the views of the last minutes and hours take means."""
 
 _FAR = -np.log(1e-8)
 """A point to which both slow views give less than this probability is no lesson for the quick ones."""
+
+_SINKING = timedelta(minutes=15)
+"""So long every point must lie low before it counts as sunk."""
+
+_EARLY = timedelta(minutes=45)
+"""What comes every day may come so much earlier or later."""
+
+_SUNK = 0.5
+"""What is sunk counts by this power of its probability, so that it alone adds next to nothing to the rate of alarms."""
 
 _REFRESH = 4
 """So many times a day the tail of the last days is fitted anew; that of the whole memory once a day."""
@@ -56,6 +67,10 @@ class Adaptive:
     and, where the views disagree about the side, less than that. So on calm data one hour in 1 / P has a score of z
     or more, whatever the step, the unit and the noise: `detectors.deviates.alarms_a_week` turns a threshold into an
     expected number of false alarms a week for each series, and `threshold` turns it back.
+
+    Rises are most of such a past, and hide drops. So how deep every point of a quarter of an hour lies below the last
+    day and below all that the profile has within three quarters of an hour is judged by tails of its own: where half of
+    that log P is less than the other, it makes the score. It makes none where hours usually fall as deep below either.
 
     A point that is far off in both slow views is not learned by the quick ones, so that the end of an incident is no
     second one; a shift that stays is the new level after half a day, and the new profile after half of `days`.
@@ -143,9 +158,10 @@ class Adaptive:
     def _score(self, frame: Frame) -> tuple[Floats, ...]:
         """What is expected, the usual deviation and the score."""
         past = self._past(frame)
-        score = self._together(past.logs[:-1], past.logs[-1])
+        score, sunken = self._together(past.logs[:-1], past.logs[-1], past.sunk)
         score[np.isnan(past.values)] = np.nan
         expected = _balance(past)
+        np.fmax(expected, past.low.floor, out=expected, where=sunken)
         usual = np.repeat(_mean([tails[0].start for tails in past.tails[:-1]]), past.span, axis=1)
         spread = np.maximum(usual / deviates(np.log(self.tail)), RELATIVE_FLOOR * np.abs(expected))
         part = slice(past.lead, past.lead + frame.values.shape[1])
@@ -157,7 +173,16 @@ class Adaptive:
         judge = _Judge(self, calendar, values.shape[1])
         sums = views.Sums(values)
         level, profile = views.daily_level(sums, calendar), views.daily_profile(sums, calendar, self.days)
-        logs, tails = judge([values - level, values - profile])
+        low = Low.of(
+            values,
+            level,
+            profile,
+            calendar,
+            patience=frame.periods(_SINKING),
+            early=frame.periods(_EARLY),
+            past=round(self.recent / _DAY * calendar.blocks),
+        )
+        (*logs, deep), (*tails, deep_tails) = judge([values - level, values - profile, low.depth])
         far = np.fmin(*(np.abs(log) for log in logs)) > _FAR
         calm = np.where(far, np.where(np.isnan(profile), level, profile), values)
         sums = views.Sums(calm)
@@ -165,16 +190,24 @@ class Adaptive:
         off, width = calm - profile, frame.periods(_PERSISTENCE)
         quick, quick_tails = judge([values - minutes, values - hours, views.lasting(off, width)])
         centres = [level, profile, minutes, hours]
-        return _Past(values, calendar.lead, judge.span, centres, [*logs, *quick], [*tails, *quick_tails], off, width)
+        sunk = low.sure(-np.abs(deep), low.depth)
+        logs, tails = [*logs, *quick], [*tails, *quick_tails]
+        return _Past(values, calendar.lead, judge.span, centres, logs, tails, off, width, low, deep_tails, sunk)
 
-    def _together(self, logs: Sequence[Floats], lasting: Floats) -> Floats:
-        """One score from the logarithms of the views' probabilities, each with its deviation's sign."""
-        sizes = [np.abs(log) for log in logs]
+    def _together(self, logs: Sequence[Floats], lasting: Floats, sunk: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+        """One score from the logarithms of the views' probabilities, each with its deviation's sign.
+
+        And where it is the sunken points that speak.
+        """
+        sizes, evidence = [np.abs(log) for log in logs], np.abs(lasting)
+        for size in sizes:
+            np.fmax(evidence, size, out=evidence)
         size = _mean(sizes)
-        evidence = (1 - self.strongest) * size + self.strongest * np.fmax.reduce([*sizes, np.abs(lasting)])
+        evidence *= self.strongest
+        evidence += (1 - self.strongest) * size
         side = np.clip(_CLEAR * _mean(logs) / np.where(size > 0, size, 1.0), -1.0, 1.0)
-        answer: Floats = side * np.minimum(deviates(-evidence), CAP)
-        return answer
+        sunken = _SUNK * sunk > evidence
+        return np.where(sunken, -1.0, side) * np.minimum(deviates(-np.fmax(evidence, _SUNK * sunk)), CAP), sunken
 
     def _edges(self, frame: Frame, threshold: float, first: int) -> tuple[Floats, ...]:
         """Where the score crosses the threshold on either side, for each column from `first` on."""
@@ -186,7 +219,7 @@ class Adaptive:
 
         def score(values: Floats, at: Places) -> Floats:
             logs = points.logs(values, at)
-            return self._together(logs[:-1], logs[-1])
+            return self._together(logs[:-1], logs[-1], points.sunk(values, at))[0]
 
         lower = crossing(lambda values, at: -threshold - score(values, at), high, low - far)
         upper = crossing(lambda values, at: score(values, at) - threshold, low, high + far)
@@ -200,7 +233,8 @@ class _Past:
 
     `centres` are the values that the four views expect, `tails` those of the four and of the lasting deviation, each of
     which holds for `span` columns, and `logs` what they say of the values. `off` are the deviations from the profile,
-    of which the lasting one is the mean over `width` columns.
+    of which the lasting one is the mean over `width` columns. `sunk` is how sure the depths of `low` are, by the
+    tails `deep`.
     """
 
     values: Floats
@@ -211,6 +245,9 @@ class _Past:
     tails: Sequence[tail.Pair]
     off: Floats
     width: int
+    low: Low
+    deep: tail.Pair
+    sunk: Floats
 
 
 @dataclass(frozen=True)
@@ -224,6 +261,8 @@ class _Points:
     tails: Sequence[tail.Pair]
     total: Floats
     count: Floats
+    low: Low
+    deep: tail.Pair
 
     @classmethod
     def of(cls, past: _Past, columns: Places) -> "_Points":
@@ -234,6 +273,8 @@ class _Points:
             [tail.flat(tails, moments) for tails in past.tails],
             total[:, columns].ravel(),
             count[:, columns].ravel(),
+            past.low.at(columns),
+            tail.flat(past.deep, moments),
         )
 
     def logs(self, values: Floats, at: Places) -> list[Floats]:
@@ -243,6 +284,11 @@ class _Points:
         off.append((self.total[at] + np.where(known, off[1], 0.0)) / (self.count[at] + known))
         pairs = zip(off, self.tails, strict=True)
         return [np.copysign(tail.log_at(np.abs(one), tails, at), one) for one, tails in pairs]
+
+    def sunk(self, values: Floats, at: Places) -> Floats:
+        """What the depth of other values would say, after that of the points just before."""
+        depth = self.low.depth_of(values, at)
+        return self.low.sure(tail.log_at(depth, self.deep, at), depth, at)
 
 
 class _Judge:
@@ -259,7 +305,7 @@ class _Judge:
     def __call__(self, deviations: Sequence[Floats]) -> tuple[list[Floats], list[tail.Pair]]:
         """For each view the logarithms of the probabilities, with the deviations' signs, and its tails."""
         sizes = [np.abs(one) for one in deviations]
-        recent, whole = self._tails(np.concatenate([tail.maxima(size, self._calendar.block) for size in sizes]))
+        recent, whole = self._tails(np.concatenate([views.maxima(size, self._calendar.block) for size in sizes]))
         logs, tails = [], []
         for i, size in enumerate(sizes):
             rows = slice(i * len(size), (i + 1) * len(size))
@@ -268,14 +314,16 @@ class _Judge:
         return logs, tails
 
     def _tails(self, largest: Floats) -> tuple[tail.Tail, tail.Tail]:
-        day = self._calendar.blocks
-        detector = self._detector
-        recent, young = self._fits(largest, self._every, detector.recent, (detector.tail, detector.rare))
+        """The tails of the last days and of the memory, which is told from the last days while it is young."""
+        day, detector = self._calendar.blocks, self._detector
+        (recent,) = self._fits(largest, self._every, detector.recent, (detector.tail,))
         (whole,) = self._fits(largest, day, detector.memory, (detector.rare,))
-        whole = tail.repeat(whole, day // self._every)
         born = np.argmax(~np.isnan(largest), axis=1)[:, None]
-        known = np.arange(self._moments) * self._every >= born + _YOUNG * day
-        whole = tail.where(known & ~np.isnan(whole.start), whole, young)
+        first = largest[:, : -(-int(born.max(initial=0) + _YOUNG * day) // day) * day]
+        (rarest,) = self._fits(first, self._every, detector.recent, (detector.rare,))
+        young = np.arange(rarest.start.shape[1]) * self._every < born + _YOUNG * day
+        whole = tail.repeat(whole, day // self._every)
+        whole = tail.begin(whole, rarest, young | np.isnan(whole.start[:, : young.shape[1]]))
         return tail.where(np.isnan(recent.start) | (recent.scale == 0), whole, recent), whole
 
     def _fits(self, largest: Floats, every: int, window: timedelta, shares: Sequence[float]) -> list[tail.Tail]:
@@ -300,9 +348,12 @@ def _balance(past: _Past) -> Floats:
 
 def _mean(arrays: Sequence[Floats]) -> Floats:
     """The mean of those that are known at each place; NaN where none is."""
-    total, count = np.zeros_like(arrays[0]), np.zeros_like(arrays[0])
-    for array in arrays:
-        present = ~np.isnan(array)
-        np.add(total, array, out=total, where=present)
-        count += present
-    return np.where(count > 0, total / count, np.nan)
+    total = arrays[0] + arrays[1]
+    for array in arrays[2:]:
+        total += array
+    total /= len(arrays)
+    some = np.nonzero(np.isnan(total))  # at few places, most of them at the beginning
+    known = np.stack([array[some] for array in arrays])
+    count = np.count_nonzero(~np.isnan(known), axis=0)
+    total[some] = np.nansum(known, axis=0) / np.where(count > 0, count, np.nan)
+    return total

@@ -12,7 +12,7 @@ goes on with the slope that it has there. Hourly maxima make one threshold mean 
 the series is, and however its noise hangs together within an hour.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -35,6 +35,10 @@ _CAP, _SHAPELY = 30.0, 2.0
 enormous, is an incident and hides no other; what comes again is learned. The shape is told by still less of it."""
 
 
+_AT_ONCE = 2**14
+"""Tails are fitted to about so many maxima at a time: fewer, and the calls cost more than the work; more, and they do
+not stay in the processor's cache."""
+
 _ROWS = 128
 """So many rows are fitted at once: what is sorted then stays in the processor's cache."""
 
@@ -51,14 +55,6 @@ class Tail:
 
 Pair: TypeAlias = tuple[Tail, Tail]
 """Of the last days and of the whole memory."""
-
-
-def maxima(deviations: Floats, width: int) -> Floats:
-    """The largest deviation of each block of `width` columns; NaN where it has no point."""
-    largest = deviations[:, ::width].copy()
-    for k in range(1, width):
-        np.fmax(largest, deviations[:, k::width], out=largest)
-    return largest
 
 
 def fits(largest: Floats, every: int, window: int, shares: Sequence[float], least: int, day: int) -> list[Tail]:
@@ -80,14 +76,25 @@ def _fits(largest: Floats, every: int, window: int, shares: Sequence[float], lea
     before = np.maximum(np.arange(moments) - spans, 0)
     count = seen[:, :moments] - seen[:, before]
     usual = _second(known, before * every, np.arange(moments) * every, day)
-    answer = np.full((len(shares), 4, len(known), -(-moments // spans) * spans), np.nan)
-    for place, tops in enumerate(_tops(known, every, spans, _most(max(shares), spans * every))):
-        some = slice(place, moments, spans)
+    answer = np.full((len(shares), 4, len(known), moments), np.nan)
+    for some, tops in _gathered(_tops(known, every, spans, _most(max(shares), spans * every)), spans, moments):
         for fitted, share in zip(answer, shares, strict=True):
-            top = tops[:, : len(range(place, moments, spans)), -_most(share, spans * every) :]
-            tail = _fit(top, count[:, some], usual[:, some], share)
+            tail = _fit(tops[:, :, -_most(share, spans * every) :], count[:, some], usual[:, some], share)
             fitted[:, :, some] = np.where(count[:, some] >= least, tail, np.nan)
-    return answer[:, :, :, :moments]
+    return answer
+
+
+def _gathered(tops: Iterable[Floats], spans: int, moments: int) -> Iterator[tuple[Places, Floats]]:
+    """The same with the moments that they are of, so many at a time that the calls themselves cost little."""
+    places: list[int] = []
+    waiting: list[Floats] = []
+    for place, top in enumerate(tops):
+        some = range(place, moments, spans)
+        places.extend(some)
+        waiting.append(top[:, : len(some)])
+        if place == spans - 1 or len(places) * top.shape[0] * top.shape[2] >= _AT_ONCE:
+            yield np.array(places, dtype=np.intp), np.concatenate(waiting, axis=1)
+            places, waiting = [], []
 
 
 def _most(share: float, window: int) -> int:
@@ -224,6 +231,12 @@ def rows(tail: Tail, some: slice) -> Tail:
 def repeat(tail: Tail, times: int) -> Tail:
     """The tail at moments that are `times` as frequent."""
     return _each(lambda array: np.repeat(array, times, axis=1), tail)
+
+
+def begin(tail: Tail, other: Tail, condition: NDArray[np.bool_]) -> Tail:
+    """The tail, of which the first moments are the other's where the condition holds."""
+    many = condition.shape[1]
+    return _each(lambda one, two: np.hstack([np.where(condition, two, one[:, :many]), one[:, many:]]), tail, other)
 
 
 def where(condition: NDArray[np.bool_], tail: Tail, other: Tail) -> Tail:

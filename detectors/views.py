@@ -5,9 +5,13 @@ them are medians, of points or of short means, so that a short incident moves no
 """
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from detectors.blocks import Floats, median
 from detectors.calendar import Calendar
+
+_AT_ONCE = 2**17
+"""About so many numbers are sorted at a time: what stays in the processor's cache."""
 
 
 class Sums:
@@ -22,6 +26,10 @@ class Sums:
         self._sum = _from_zero(np.where(present, values - self._first, 0.0))
         counted = present[:1] if present.all() else present  # one row will do for all
         self._count = _from_zero(counted.astype(np.float64))
+
+    def __len__(self) -> int:
+        """How many series there are."""
+        return len(self._sum)
 
     def mean(self, width: int) -> Floats:
         """For every t, up to the number of columns, the mean of the points in [t - width, t); NaN where none is."""
@@ -71,23 +79,55 @@ def before(deviations: Floats, width: int) -> tuple[Floats, Floats]:
     return total, count
 
 
+def maxima(deviations: Floats, width: int) -> Floats:
+    """The largest deviation of each block of `width` columns; NaN where it has no point."""
+    largest = deviations[:, ::width].copy()
+    for k in range(1, width):
+        np.fmax(largest, deviations[:, k::width], out=largest)
+    return largest
+
+
+def least(values: Floats, width: int) -> Floats:
+    """The least of the last `width` columns, the present one among them; NaN where that is, infinite for no columns."""
+    answer = values.copy() if width else np.full_like(values, np.inf)
+    for by in range(1, width):
+        np.fmin(answer[:, by:], values[:, :-by], out=answer[:, by:])
+    answer[np.isnan(values)] = np.nan
+    return answer
+
+
+def lowest(profile: Floats, calendar: Calendar, reach: int) -> Floats:
+    """The least of each day's profile within `reach` columns, round the ends of the day; in whole slots."""
+    slots = profile[:, :: calendar.slot].reshape(len(profile), -1, calendar.day // calendar.slot)
+    answer = slots.copy()
+    for by in range(1, min(reach // calendar.slot, slots.shape[2] // 2) + 1):
+        for way in (-by, by):
+            np.fmin(answer, np.roll(slots, way, axis=2), out=answer)
+    return np.repeat(answer.reshape(len(profile), -1), calendar.slot, axis=1)
+
+
 def daily_level(sums: Sums, calendar: Calendar) -> Floats:
     """The median of the last 24 hourly means (of as many blocks as a day has), taken anew every block."""
     means = _block_means(sums, calendar.block)
-    past = np.full((len(means), calendar.blocks, means.shape[1]), np.nan)
-    for k in range(1, min(calendar.blocks, means.shape[1] - 1) + 1):
-        past[:, k - 1, k:] = means[:, :-k]
-    return np.repeat(median(past, axis=1), calendar.block, axis=1)
+    return np.repeat(_moving_median(means[:, :-1], calendar.blocks), calendar.block, axis=1)
 
 
 def daily_profile(sums: Sums, calendar: Calendar, days: int) -> Floats:
     """The median over the last `days` days of the mean in the same quarter of an hour."""
-    means = _block_means(sums, calendar.slot)
-    means = means.reshape(len(means), -1, calendar.day // calendar.slot)
-    past = np.full((*means.shape, days), np.nan)
-    for k in range(1, min(days, means.shape[1] - 1) + 1):
-        past[:, k:, :, k - 1] = means[:, :-k]
-    return np.repeat(median(past, axis=-1).reshape(len(means), -1), calendar.slot, axis=1)
+    means = _block_means(sums, calendar.slot).reshape(len(sums), -1, calendar.day // calendar.slot)
+    profile = _moving_median(means[:, :-1].swapaxes(1, 2), days).swapaxes(1, 2)
+    return np.repeat(profile.reshape(len(sums), -1), calendar.slot, axis=1)
+
+
+def _moving_median(values: Floats, width: int) -> Floats:
+    """The median of the last `width` values along the last axis, before each of them and after the last."""
+    past = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(width, 0)], constant_values=np.nan)
+    windows = sliding_window_view(past, width, axis=-1)
+    answer = np.empty(windows.shape[:-1])
+    rows = max(1, _AT_ONCE // windows[0].size)
+    for first in range(0, len(values), rows):
+        answer[first : first + rows] = median(windows[first : first + rows], axis=-1)
+    return answer
 
 
 def _block_means(sums: Sums, width: int) -> Floats:

@@ -89,9 +89,34 @@ def test_the_mean_deviation_of_late_counts_the_present_point() -> None:
     np.testing.assert_allclose(views.lasting(values, 5), wanted, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("width", [0, 1, 3])
+def test_the_least_of_the_last_points_counts_the_present_one(width: int) -> None:
+    values = awkward(8, 60)
+    got = views.least(values, width)
+    for row, line in zip(values, got, strict=True):
+        for t, value in enumerate(row):
+            last = known(row[max(0, t + 1 - width) : t + 1])
+            wanted = min(last, default=np.inf) if not np.isnan(value) else np.nan
+            assert line[t] == pytest.approx(wanted, nan_ok=True)
+
+
+@pytest.mark.parametrize("reach", [1, 2, 4, 5, 48])
+def test_the_lowest_of_a_profile_is_sought_round_the_ends_of_its_own_day(reach: int) -> None:
+    calendar = Calendar(day=24, block=4, slot=2, lead=0)
+    slots = np.random.default_rng(3).normal(10.0, 3.0, (3, 3 * 12))
+    slots[1, 5:9] = np.nan
+    got = views.lowest(np.repeat(slots, 2, axis=1), calendar, reach)
+    near = min(reach // 2, 6)
+    for row, line in zip(slots, got, strict=True):
+        for k in range(len(row)):
+            day = 12 * (k // 12)
+            there = known([row[day + (k + by) % 12] for by in range(-near, near + 1)])
+            np.testing.assert_array_equal(line[2 * k : 2 * k + 2], min(there, default=np.nan))
+
+
 def test_the_largest_of_an_hour() -> None:
     values = np.abs(awkward(8, 60))
-    got = tail.maxima(values, 5)
+    got = views.maxima(values, 5)
     for row, line in zip(values, got, strict=True):
         for block in range(12):
             wanted = max(known(row[block * 5 : block * 5 + 5]), default=np.nan)

@@ -124,6 +124,32 @@ def test_an_enormous_spike_hides_no_other() -> None:
     assert scores[ONSET + 50] > LOUD
 
 
+def spiky(seed: int) -> Floats:
+    """Office traffic with a spike of several times its level every six hours or so."""
+    values: Floats = office(LONG, seed=seed)[0]
+    rng = np.random.default_rng(seed)
+    values[rng.random(values.size) < 1 / (6 * HOUR)] *= 4.0
+    return values
+
+
+@pytest.mark.parametrize("hour", [3, 11, 20])
+def test_rises_hide_no_drop(hour: int) -> None:
+    values, onset = spiky(seed=2), ONSET + hour * HOUR
+    quiet = alerts(score(values)[onset - DAY : onset + DAY])
+    values[onset : onset + HOUR] *= 0.1
+    scores = score(values)
+    assert (scores[onset + 2 : onset + HOUR] < -LOUD).all()
+    assert alerts(scores[onset - DAY : onset + DAY]) == quiet + 1
+
+
+def test_a_low_quarter_of_an_hour_is_normal_where_there_are_such_every_day() -> None:
+    values = calm()
+    for day in range(LONG):
+        start = day * DAY + 8 * HOUR + (day * 5 % 7) * HOUR
+        values[start : start + 6] = 10.0
+    assert alerts(score(values)[-14 * DAY :]) == 0
+
+
 @pytest.mark.parametrize("clock", [HOUR, -HOUR])
 def test_the_clock_change_is_no_storm(clock: int) -> None:
     values = office(56)[0]
