@@ -48,13 +48,18 @@ def examine(
     points are scored and judged as any, but teach nobody what is usual. `meter` is told what the time goes into.
     """
     frame = _zeroed(frame) if policy.absence == "zero" else frame
-    count, together = len(frame.labels), any(map(compares_rows, detectors.values()))
-    size = count if together else -(-count // max(1, -(-count // BLOCK)))  # blocks of one size: none is a mere rest
+    compared = {}
+    for name in filter(lambda name: compares_rows(detectors[name]), detectors):
+        with meter(f"detect: {name}"):
+            compared[name] = _taught(detectors[name], frame, _settled(frame, policy, start), hidden, policy.cut)
+    count = len(frame.labels)
+    size = -(-count // max(1, -(-count // BLOCK)))  # blocks of one size: none is a mere rest
     found: list[tuple[int, Examined]] = []
     for low in range(0, count, max(size, 1)):
         some = slice(low, low + size)
         mute = None if hidden is None else hidden[some]
-        found.append((low, _examined(frame.rows(some), detectors, policy, subject, start, mute, meter)))
+        known = {name: picked(scores, some) for name, scores in compared.items()}
+        found.append((low, _examined(frame.rows(some), detectors, policy, subject, start, mute, meter, known)))
     suppressed = sum((Counter(part.suppressed) for _, part in found), Counter[str]())
     return Examined(
         anomalies=tuple(a for _, part in found for a in part.anomalies),
@@ -74,15 +79,19 @@ def _examined(
     start: datetime,
     mute: Hidden | None,
     meter: Callable[[str], AbstractContextManager[object]],
+    known: Mapping[str, Scores],
 ) -> Examined:
-    """One block of series; those with an anomaly are told by the bands of the detectors that have some."""
-    settled = max(block.start, start - settling(policy, block.step))
+    """One block of series; those with an anomaly are told by the bands of the detectors that have some.
+
+    `known` are the scores that there are already.
+    """
+    settled = _settled(block, policy, start)
     low = min(block.column(start) - block.periods(context(policy)), block.column(settled))
     view = block.columns(max(0, low), block.values.shape[1])
-    scores = {}
-    for name, detector in detectors.items():
+    scores = dict(known)
+    for name in detectors.keys() - known:
         with meter(f"detect: {name}"):
-            scores[name] = _taught(detector, block, settled, mute)
+            scores[name] = _taught(detectors[name], block, settled, mute)
     past = None if mute is None else mute[:, mute.shape[1] - view.values.shape[1] :]
     verdict = judge(view, scores, policy, subject, view.column(start), past)
     rows = np.unique(np.array(verdict.rows, dtype=np.intp))
@@ -91,13 +100,18 @@ def _examined(
     view, mute, past = view.rows(rows), *(None if some is None else some[rows] for some in (mute, past))
     scores = {
         name: _taught(detector, block.rows(rows), settled, mute, policy.cut)
-        if isinstance(detector, Banded)
+        if isinstance(detector, Banded) and name not in known
         else picked(scores[name], rows)
         for name, detector in detectors.items()
     }
     told = judge(view, scores, policy, subject, view.column(start), past)
     verdict = replace(verdict, anomalies=told.anomalies, known=told.known)
     return Examined(**vars(verdict), traces=tuple(_traces(view, scores, policy, subject, start)))
+
+
+def _settled(frame: Frame, policy: Policy, start: datetime) -> datetime:
+    """From when on there must be scores."""
+    return max(frame.start, start - settling(policy, frame.step))
 
 
 def _traces(

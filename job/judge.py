@@ -170,7 +170,7 @@ def _any(array: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
     return np.asarray(np.logical_or.reduce(array, axis=axis))
 
 
-def picked(scores: Scores, rows: Hits, skip: int = 0) -> Scores:
+def picked(scores: Scores, rows: Hits | slice, skip: int = 0) -> Scores:
     """The scores of some rows, with so many columns more before, of which nothing is said."""
     arrays = (scores.expected, scores.spread, scores.score, scores.lower, scores.upper)
     return Scores(*(_late(array[rows], skip) for array in arrays if array is not None))

@@ -19,6 +19,9 @@ HELD = 3
 SCORED = 14
 """A block that is scored takes so many times its size: what detectors answer, and what they work with."""
 
+WHOLE, COMPARED = 2, 28
+"""A query that is held whole is there twice; what of it is compared takes so many times its size (of `peers`)."""
+
 LEAST, MOST = 2, 128
 """No block has fewer rows, or more: larger ones are not scored any faster, but take as much as there is."""
 
@@ -30,6 +33,11 @@ def rows(memory: int, columns: int) -> int:
     """How many series of so many columns a block may have, in a task of so many bytes."""
     share = (memory - BASE) // (WORKERS * HELD + HANDS * SCORED)
     return min(MOST, max(LEAST, share // (8 * columns)))
+
+
+def together(memory: int, columns: int, compared: int) -> int:
+    """How many series of so many columns may be held at once, of which so many are compared with each other."""
+    return max(LEAST, (memory - BASE) // (8 * (WHOLE * columns + COMPARED * compared)))
 
 
 def share_arenas() -> None:

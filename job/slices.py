@@ -18,7 +18,7 @@ from detectors.detector import compares_rows
 from job import memory, series
 from job.anomaly import SCHEMA, Anomaly, lines
 from job.config import Settings
-from job.errors import Conflict, NetanomalyError
+from job.errors import ConfigError, Conflict, NetanomalyError
 from job.examine import examine, needed
 from job.judge import Subject
 from job.log import Log
@@ -31,7 +31,7 @@ from job.query import Query
 from job.ratio import PRESETS as RATIO_PRESETS
 from job.ratio import RATIOS
 from job.sources import Reader, Scattered, Source, blocks
-from job.sources.joined import alive
+from job.sources.joined import alive, stacked
 from job.store import Head, Store
 from job.tally import Tally
 from job.units import parse_time, utc
@@ -82,6 +82,7 @@ class Job:
     mutes: Mutes = field(default_factory=Mutes)
     meter: Meter = field(default_factory=Meter)
     hands: Semaphore = field(default_factory=lambda: Semaphore(memory.HANDS))
+    room: Semaphore = field(default_factory=Semaphore)  # for one query that is held whole
 
     @property
     def histories(self) -> dict[str, timedelta]:
@@ -179,14 +180,38 @@ def _scored(job: Job, todo: list[_Todo], stopped: Callable[[], bool]) -> list[Ta
     """Read the days' series, score and judge them, a block at a time; nothing when told to stop."""
     query, start, end = todo[0].slice.query, todo[0].slice.start, todo[-1].end
     start -= _past(job, query)
-    if any(map(compares_rows, job.detectors.values())):
-        return _tallied(job, todo, iter([job.reader.read(query, start, end)]), stopped)
+    if comparing := [name for name, one in job.detectors.items() if compares_rows(one)]:
+        with job.room:
+            return _tallied(job, todo, iter([_whole(job, query, (start, end), comparing)]), stopped)
     rows = memory.rows(job.settings.memory, (end - start) // query.step)
     try:
         return _tallied(job, todo, blocks(job.reader, query, start, end, rows), stopped)
     except Scattered:
         job.log("WARNING", "read.whole", f"{query.metric}: its series come in pieces; all are held at once")
         return _tallied(job, todo, iter([job.reader.read(query, start, end)]), stopped)
+
+
+def _whole(job: Job, query: Query, span: tuple[datetime, datetime], comparing: Sequence[str]) -> Frame:
+    """All series of a query at once, for detectors that compare them.
+
+    Raises:
+        ConfigError: there are more than the memory holds.
+    """
+    columns = (span[1] - span[0]) // query.step
+    compared = min(columns, max(job.histories[name] for name in comparing) // query.step)
+    most, found = memory.together(job.settings.memory, columns, compared), list[Frame]()
+    try:
+        for frame in blocks(job.reader, query, *span, memory.MOST):
+            found.append(frame)
+            if sum(len(each.labels) for each in found) > most:
+                raise ConfigError(
+                    f"{query.metric}: {', '.join(comparing)} compares all of its series with each other, and of those "
+                    f"only {most:,} of {columns:,} periods fit in memory = {memory.text(job.settings.memory)}; split "
+                    "the metric with parts, take a longer step or give more memory"
+                )
+    except Scattered:
+        return job.reader.read(query, *span)
+    return stacked(found or [Frame(np.empty((0, columns)), span[0], query.step, ())])
 
 
 def _tallied(job: Job, todo: list[_Todo], frames: Iterator[Frame], stopped: Callable[[], bool]) -> list[Tally] | None:

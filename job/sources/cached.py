@@ -22,7 +22,7 @@ from job.presets import slug
 from job.query import Query, both, part_filter
 from job.sources import Descriptor, Reader, blocks, cut, history
 from job.sources.history import Kept
-from job.sources.joined import Piece, Span, alive, joined, key
+from job.sources.joined import Piece, Span, alive, joined, stacked
 from job.sources.monitoring.streams import share, splits
 from job.store import Store, put_over
 
@@ -87,16 +87,7 @@ class Cached:
         span = self._lasting(query, start, end)
         if span[0] >= span[1] or self._refused:
             return self.source.read(query, start, end)
-        frames = list(self._shares(query, (start, end), span))
-        if len(frames) == 1:
-            return frames[0]
-        labels = [one for frame in frames for one in frame.labels]
-        order = sorted(range(len(labels)), key=lambda row: key(labels[row]))
-        place, values, low = np.argsort(order), np.empty((len(labels), (end - start) // query.step)), 0
-        for frame in frames:
-            values[place[low : low + len(frame.labels)]] = frame.values
-            low += len(frame.labels)
-        return Frame(values, start, query.step, tuple(labels[row] for row in order))
+        return stacked(list(self._shares(query, (start, end), span)))
 
     def blocks(self, query: Query, start: datetime, end: datetime, rows: int) -> Iterator[Frame]:
         """The same series, so many at once."""

@@ -51,6 +51,19 @@ def joined(pieces: Sequence[tuple[Piece, Span]], span: Span, step: timedelta) ->
     return Frame(values, span[0], step, labels)
 
 
+def stacked(frames: Sequence[Frame]) -> Frame:
+    """One frame of the series of several over the same time, in the order of their labels."""
+    if len(frames) == 1:
+        return frames[0]
+    labels = [one for frame in frames for one in frame.labels]
+    order = sorted(range(len(labels)), key=lambda row: key(labels[row]))
+    place, values, low = np.argsort(order), np.empty((len(labels), frames[0].values.shape[1])), 0
+    for frame in frames:
+        values[place[low : low + len(frame.labels)]] = frame.values
+        low += len(frame.labels)
+    return Frame(values, frames[0].start, frames[0].step, tuple(labels[row] for row in order))
+
+
 def alive(frame: Frame) -> Frame:
     """The frame without rows that have no point, as sources leave them out."""
     there = np.isfinite(frame.values).any(axis=1)

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job.config import Settings
-from job.memory import MIB, parse, rows, text
+from job.memory import MIB, parse, rows, text, together
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,12 @@ def test_a_task_too_small_is_refused_and_said_how_large() -> None:
 
 def test_more_memory_makes_no_larger_blocks_than_are_of_use() -> None:
     assert rows(1 << 30, 4000) == rows(1 << 40, 4000) == 128
+
+
+def test_what_is_compared_takes_most() -> None:
+    assert together(1 << 30, 10_000, 5000) == 629 < together(2 << 30, 10_000, 5000) // 2
+    assert together(1 << 30, 10_000, 500) > 2000
+    assert together(384 * MIB, 10**9, 10**9) == 2
 
 
 def test_more_columns_are_fewer_rows() -> None:

@@ -89,3 +89,13 @@ def test_peers_are_all_series_of_the_query_however_little_memory_there_is(
     backfill(tmp_path / "little", days=1, **given).run()
     assert tree(tmp_path / "little") == tree(tmp_path / "much")
     assert any("peers" in anomaly["history"] for anomaly in lines(tmp_path / "much"))
+
+
+def test_more_series_than_can_be_compared_are_refused_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "together", lambda *_: 3)
+    outcomes = backfill(tmp_path, days=1, detectors=("zscore", "peers")).run()
+    assert {outcome.status for outcome in outcomes} == {"failed"}
+    assert "only 3 of" in outcomes[0].error
+    assert "parts" in outcomes[0].error
