@@ -34,7 +34,7 @@ def by_rows(frame: Frame, kernel: Kernel) -> Scores:
     depend, to the last bit, on its neighbours.
     """
     count, time = frame.values.shape
-    answer = Scores(*(np.empty((count, time)) for _ in range(3)))
+    answer = Scores(*np.empty((3, count, time)))
     width = max(2, min(_ROWS, _POINTS // max(1, time)))
     for first in range(0, count if time else 0, width):
         rows = frame.values[first : first + width]
@@ -62,7 +62,7 @@ def by_tiles(frame: Frame, stretch: int, kernel: Writer) -> Scores:
     `stretch` is how many columns the kernel works on at a time.
     """
     count, time = frame.values.shape
-    answer = Scores(*(np.empty((count, time)) for _ in range(3)))
+    answer = Scores(*np.empty((3, count, time)))
     width = max(1, min(_TILE // stretch, _ROWS, _POINTS // max(1, time)))
     for first in range(0, count if time else 0, width):
         rows = slice(first, min(first + width, count))

@@ -104,6 +104,7 @@ class Weighted:
         self.learned = np.zeros(values.shape, dtype=np.bool_)
         self.begin = np.zeros(rows, dtype=np.intp)  # the column that the level has come to
         self.stretch = slice(0, 0)
+        self.come, self.gained = np.zeros(rows, dtype=np.complex128), np.zeros(rows, dtype=np.complex128)
 
     def stretches(self) -> Iterator[tuple[int, int]]:
         """The columns, in parts over which the weights do not grow beyond 2**8."""
@@ -127,7 +128,8 @@ class Weighted:
         weights = np.empty((1 if whole else len(taken), len(growth)), dtype=np.complex128)
         np.multiply(growth, taken[: len(weights)], out=weights.real)
         np.multiply(growth, weights.real, out=weights.imag)
-        weights = running(0.0, weights[:, :-1])
+        weights = running(0.0, weights)
+        self.gained[rows], weights = weights[:, -1], weights[:, :-1]
         total = weight + weights.real
         rest = squares + weights.imag
         rest /= total
@@ -136,7 +138,8 @@ class Weighted:
         points = moments(values if whole else np.where(taken, values, np.nan), mean[:, 0], whole=whole)
         begin = np.zeros(len(off), dtype=np.complex128)
         begin.imag = off[:, 0]
-        points = running(begin, weighted(points, growth)[:, :-1])
+        points = running(begin, weighted(points, growth))
+        self.come[rows], points = points[:, -1], points[:, :-1]
         step = points.real / total
         variance = step * points.real
         np.subtract(points.imag, variance, out=variance)
@@ -169,15 +172,23 @@ class Weighted:
 
     def leave(self, _: Bools, __: Floats) -> None:
         """Learn the stretch."""
-        taken = self.tried
-        self.learned[:, self.stretch] |= taken
-        values, changed = self.values[:, self.stretch], np.flatnonzero(self.begin > self.stretch.start)
+        self.learned[:, self.stretch] |= self.tried
+        changed = np.flatnonzero(self.begin > self.stretch.start)
         for row in changed.tolist():
             self._put(row, self._upto(row, self.stretch.stop))
         late = [part[changed] for part in self.level]
-        self.level = _after(self.level, values, taken, self.ages)
+        self.level = self._left()
         for part, kept in zip(self.level, late, strict=True):
             part[changed] = kept
+
+    def _left(self) -> State:
+        """The level at the end of the stretch, by what its last band added up."""
+        mean, weight, squares, _ = self.level
+        fade = 2.0 ** (-self.ages * (self.stretch.stop - self.stretch.start))
+        total = weight + self.gained.real
+        step = np.where(total > 0, self.come.real / total, 0.0)
+        off = np.maximum(self.come.imag - self.come.real * step, 0.0)
+        return mean + step, total * fade, (squares + self.gained.imag) * fade * fade, off * fade
 
     def _begun(self, rows: Rows | slice, since: Rows) -> State:
         """The level of `rows` as if it had come to the first column of the stretch, in the weights of that column."""
@@ -211,9 +222,8 @@ def _after(level: State, values: Floats, use: Bools, ages: float) -> State:
     mean, weight, squares, off = level
     columns = values.shape[1]
     growth = 2.0 ** (ages * np.arange(1 - columns, 1))
-    whole = bool(use.all())
-    weights = growth[None].copy() if whole else np.where(use, growth, 0.0)
-    points = weighted(moments(values if whole else np.where(use, values, np.nan), mean, whole=whole), growth)
+    weights = np.where(use, growth, 0.0)
+    points = weighted(moments(np.where(use, values, np.nan), mean), growth)
     first = points.sum(axis=1)
     fade = 2.0 ** (-ages * columns)
     total = weight * fade + weights.sum(axis=1)

@@ -44,9 +44,10 @@ class Stl:
 
     `window`: whole days. Longer averages more days, and follows a new habit later. Before there are so many, the season
     is that of the first 5 days; the first scores come with the eighth.
-    `robust`: for series with bursts too small for the guard: what is far off the decomposition counts for less, in 5
-    outer iterations of 1 inner one; several times the work. Of ten points at a time of day, which of two odd ones is
-    believed may hang on a third; so the season is then the mean day of the window, which hardly moves by that.
+    `robust`: for series with bursts too small for the guard: once the window is full, what is far off the decomposition
+    counts for less in it, in 5 outer iterations of 1 inner one; many times the work. Of ten points at a time of day,
+    which of two odd ones is believed may hang on a third; so the season is then the mean day of the window, which
+    hardly moves by that.
     `warm_up`: this much of the window must have points.
     `guard`: a point farther off than this many deviations teaches neither the level nor the season: STL is given the
     mean of the other days at that time, as for a missing point. `adopt`: a shift that lasts this long is the new level;
@@ -191,7 +192,8 @@ class _Seasoned:
             there = ~np.isnan(some)
             mean = np.where(there, some, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
             taught[holes] = np.where(there, some, mean[:, None]).reshape(len(holes), -1)
-        return self.season_of(taught, Spans(self.day, _CYCLES))
+        full = taught.shape[1] == self.days * self.day  # of five points a time of day, which is odd is a guess
+        return (self.season_of if full else _linear)(taught, Spans(self.day, _CYCLES))
 
 
 Season: TypeAlias = Callable[[Floats, Spans], Floats]
