@@ -142,6 +142,7 @@ def whole(short: bool) -> Iterator[Row]:
         ten, served = measured("job", address=many.address, **plain), many.told()["points"]
         tasks = () if short else range(4)
         again = [measured("job", address=many.address, parts=4, index=n, tasks=4, **plain) for n in tasks]
+        robust = [measured("job", address=many.address, detector={"stl": {"robust": True}}, **plain) for _ in tasks[:1]]
         written = _cpu_a_point("script", least.address, BYTES, 14 * 1440)
     points, four = ten["told"]["points"], sum(part["cpu"] for part in again)
     what, scaled = f"whole run, {large:,} series x 14 days, {', '.join(DETECTORS)}", written * points
@@ -154,6 +155,9 @@ def whole(short: bool) -> Iterator[Row]:
     yield Row("the same: CPU", _s(ten), f"{small:,} series {_s(one)}", ten["cpu"] / one["cpu"], 10.5, most=True)
     # A small fleet does not fill its blocks, so that it takes less than its bound.
     yield Row("the same: peak memory", _mb(ten), f"{small:,} series {_mb(one)}", ten["peak"] / one["peak"])
+    for sturdy in robust:
+        why = "three seasons of ten days a series, each of six turns"
+        yield Row("the same, stl robust: CPU", _s(sturdy), "20 s", sturdy["cpu"] / 20, 1.0, most=True, known=why)
     if again:
         yield Row(
             "the same, 4 tasks: CPU of all", f"{four:.2f} s", f"1 task {_s(ten)}", four / ten["cpu"], 1.15, most=True

@@ -19,8 +19,8 @@ _TRUST, _DOUBT = 0.001, 0.999
 """Within the first part of six median deviations a point has its full weight, beyond the second none."""
 
 Bools: TypeAlias = NDArray[np.bool_]
-Line: TypeAlias = tuple[Floats, Floats, Bools]
-"""What a local line is of the sums over points and over points times distance, and whether any point is near."""
+Line: TypeAlias = tuple[Floats, Floats, Bools | None]
+"""What a local line is of the sums over points, less what of those over points times distance; where no point is near."""
 
 
 def robust(values: Floats, spans: Spans, inner: int = 2, outer: int = 15) -> Decomposition:
@@ -72,16 +72,16 @@ class Phases:
     def smooth(self, weighed: Floats, plain: Floats, line: Line, out: Floats) -> None:
         """Write the smoothed phases; where no point is near, the plain ones, and at an end its neighbour."""
         parts = self.count + 2
-        level, slope, near = line
+        level, slope, lonely = line
         sums = np.matmul(self.sums[: 2 * parts], weighed)
         part = out[:, :parts, self.phases]
         np.multiply(sums[:, :parts], level, out=part)
         sums[:, parts:] *= slope
-        part += sums[:, parts:]
-        if not near.all():
-            np.copyto(part[:, 1:-1], plain, where=~near[:, 1:-1])
-            np.copyto(part[:, 0], part[:, 1], where=~near[:, 0])
-            np.copyto(part[:, -1], part[:, -2], where=~near[:, -1])
+        part -= sums[:, parts:]
+        if lonely is not None:
+            np.copyto(part[:, 1:-1], plain, where=lonely[:, 1:-1])
+            np.copyto(part[:, 0], part[:, 1], where=lonely[:, 0])
+            np.copyto(part[:, -1], part[:, -2], where=lonely[:, -1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,7 @@ class Weighted:
         cut = self._cut(weights)
         lines = [phases.lines(phases.of(cut)) for phases in self.phases]
         total, first, second = self.trend(weights, 3)
-        level, slope, near = _line(total, first, second, self.columns)
+        level, slope, lonely = _line(total, first, second, self.columns)
         for _ in range(inner):
             part = np.subtract(values, trend, out=work)
             plain, weighed = self._cut(part), self._cut(np.multiply(weights, part, out=season))
@@ -139,9 +139,9 @@ class Weighted:
             at, more = self.trend(np.multiply(weights, work, out=trend), 2)
             at *= level
             more *= slope
-            at += more
-            if not near.all():
-                np.copyto(at, work[:, self.places], where=~near)
+            at -= more
+            if lonely is not None:
+                np.copyto(at, work[:, self.places], where=lonely)
             self.trend_lines.draw(at, trend)
 
     def _cut(self, values: Floats) -> Floats:
@@ -178,20 +178,18 @@ def _line(weight: Floats, first: Floats, second: Floats, columns: int) -> Line:
     At distance 0 the line is `(second * sum(w x) - first * sum(w x distance)) / (weight * second - first**2)`, and the
     mean where all that is near lies together.
     """
-    near = weight > 0
+    lonely = None if weight.min() > 0 else weight <= 0
     wide = weight * second
     wide -= first * first
-    least = weight * weight
-    least *= (NARROW * (columns - 1)) ** 2
-    narrow = wide <= least
-    level, slope = second, np.negative(first, out=first)
-    if narrow.any():
-        wide[narrow], slope[narrow] = 1.0, 0.0
-        level[narrow] = 1.0 / np.where(near, weight, 1.0)[narrow]
+    least = (NARROW * (columns - 1)) ** 2
+    if wide.min() <= least * weight.max() ** 2:
+        narrow = wide <= least * weight * weight
+        wide[narrow], first[narrow] = 1.0, 0.0
+        second[narrow] = 1.0 / np.where(weight > 0, weight, 1.0)[narrow]
     np.divide(1.0, wide, out=wide)
-    level *= wide
-    slope *= wide
-    return level, slope, near
+    second *= wide
+    first *= wide
+    return second, first, lonely
 
 
 def _believed(off: Floats, present: Bools | None) -> Floats:
