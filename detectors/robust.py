@@ -20,7 +20,7 @@ _TRUST, _DOUBT = 0.001, 0.999
 
 Bools: TypeAlias = NDArray[np.bool_]
 Line: TypeAlias = tuple[Floats, Floats, Bools | None]
-"""What a local line is of the sums over points, less what of those over points times distance; where no point is near."""
+"""What a local line is of the sums over points, less what of those over points times distance; where none is near."""
 
 
 def robust(values: Floats, spans: Spans, inner: int = 2, outer: int = 15) -> Decomposition:
