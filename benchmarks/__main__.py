@@ -172,6 +172,7 @@ def starting(short: bool) -> Iterator[Row]:
 
 
 ASKED = (3.0, 3.0, 5.0, 200.0, 1000.0, 30.0)
+PEERS = (*("pandas",) * 3, *("statsmodels",) * 3)
 APART = 1e-9
 """A kernel whose answer is farther than this from its peer's has lost, however fast it is."""
 
@@ -179,9 +180,9 @@ APART = 1e-9
 def kernels(short: bool) -> Iterator[Row]:
     """CPU a point of the detectors' kernels."""
     told = measured("kernels", short=short)["told"]
-    for (what, ours, theirs, apart), asked in zip(told, ASKED, strict=True):
+    for (what, ours, theirs, apart), asked, peer in zip(told, ASKED, PEERS, strict=True):
         ratio = theirs / ours if apart <= APART else 0.0
-        yield Row(what, f"{ours * 1e9:,.1f} ns, error {apart:.0e}", _ns(theirs), ratio, asked)
+        yield Row(what, f"{ours * 1e9:,.1f} ns, error {apart:.0e}", f"{peer} {_ns(theirs)}", ratio, asked)
 
 
 VERSIONS = ("numpy", "grpcio", "protobuf", "google-cloud-monitoring", "pandas", "statsmodels")
