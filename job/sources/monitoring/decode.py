@@ -426,11 +426,12 @@ def _chained(points: bytes, shape: _Shape, sizes: NDArray[np.int64]) -> _Found:
     length = shape.length + _LONGEST
     octets = np.frombuffer(points, np.uint8)
     begins = np.flatnonzero(octets[:-length] == _POINT)
-    begins = begins[(octets[begins + 2] == _FIRST) & (octets[begins + 4] == shape.expected[4])]
-    cut = np.ndarray((len(points) - length + 1,), f"V{length}", points, 0, (1,))[begins]
-    taken = _octets(cut, 1) - (shape.length - 2)
+    anywhere = (len(points) - length + 1,)
     expected, mask = shape.word(0)
-    likely = (_words(cut, 0) & mask == expected) & (taken >= 1) & (taken <= 10)
+    begins = begins[np.ndarray(anywhere, "<u8", points, 0, (1,))[begins] & mask == expected]
+    cut = np.ndarray(anywhere, f"V{length}", points, 0, (1,))[begins]
+    taken = _octets(cut, 1) - (shape.length - 2)
+    likely = (taken >= 1) & (taken <= 10)
     if not likely.all():
         begins, cut, taken = begins[likely], cut[likely], taken[likely]
     bounds = np.cumsum(sizes)
@@ -438,7 +439,7 @@ def _chained(points: bytes, shape: _Shape, sizes: NDArray[np.int64]) -> _Found:
     counts = np.diff(edges)
     odd = _broken(begins, begins + shape.length + taken, edges, bounds)
     if not odd:
-        wrong = _differing(cut, shape) | (_octets(cut, shape.length - 2) != taken + 1)
+        wrong = _differing(cut, shape, 8) | (_octets(cut, shape.length - 2) != taken + 1)
         odd = _owners(counts, wrong | _unended(cut, shape.length, taken))
     return _Found(cut, counts, odd, taken)
 
@@ -469,13 +470,15 @@ def _owners(counts: NDArray[np.int64], wrong: NDArray[np.bool_]) -> set[int]:
     return set(np.searchsorted(np.cumsum(counts), places, side="right").tolist())
 
 
-def _differing(points: NDArray[np.void], shape: _Shape) -> NDArray[np.bool_]:
-    """Which points have, where there is structure, other bytes than the shape's."""
-    differing = np.zeros(points.shape, np.uint64)
-    for at in (*range(0, shape.length - 8, 8), shape.length - 8):
+def _differing(points: NDArray[np.void], shape: _Shape, begin: int = 0) -> NDArray[np.bool_]:
+    """Which points have, where there is structure from there on, other bytes than the shape's."""
+    differing = np.zeros(points.shape, np.bool_)
+    for at in (*range(begin, shape.length - 8, 8), shape.length - 8):
         expected, mask = shape.word(at)
-        differing |= (_words(points, at) ^ expected) & mask
-    return differing.astype(np.bool_)
+        others = _words(points, at) ^ expected
+        if np.bitwise_or.reduce(others) & mask:
+            differing |= others & mask != 0
+    return differing
 
 
 def _unended(points: NDArray[np.void], at: int, sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -520,8 +523,9 @@ _DIGITS = np.array([0x7F7F7F7F7F7F7F7F & (1 << 8 * n) - 1 for n in range(9)], np
 def _number(word: NDArray[np.uint64], size: NDArray[np.int64] | int) -> NDArray[np.uint64]:
     """The numbers of up to eight bytes, seven bits in each: joined to pairs, the pairs to fours, the fours to one."""
     word = word & _DIGITS[size]
+    high = np.empty_like(word)
     for shift, low in ((1, 0x007F007F007F007F), (2, 0x00003FFF00003FFF), (4, 0x000000000FFFFFFF)):
-        high = word & np.uint64(~low & 0xFFFFFFFFFFFFFFFF)
+        np.bitwise_and(word, np.uint64(~low & 0xFFFFFFFFFFFFFFFF), out=high)
         high >>= np.uint64(shift)
         word &= np.uint64(low)
         word |= high
