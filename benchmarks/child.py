@@ -83,13 +83,19 @@ def only_bytes(address: str, metric: str, minutes: int) -> Iterator[Any]:
     yield pages
 
 
-def job(address: str, now: str = "", index: int = 0, tasks: int = 1, **given: Any) -> Iterator[Any]:
-    """A whole run, or one task's share of it."""
+def job(
+    address: str, now: str = "", index: int = 0, tasks: int = 1, *, messages: bool = False, **given: Any
+) -> Iterator[Any]:
+    """A whole run, or one task's share of it; with `messages` every point is read from protobuf's."""
     from job.commands.prepare import prepare
     from job.config import Settings
     from job.plan import mine
     from job.run import Task, run
 
+    if messages:
+        from job.sources.monitoring import source
+
+        vars(source)["decode"] = _messages
     with tempfile.TemporaryDirectory() as place:
         plain = {"source": "monitoring", "project": "p", "monitoring_endpoint": address, "output": place}
         settings = Settings.model_validate({"metrics": (BYTES,), "hours": 1, **plain, **given})
@@ -100,6 +106,14 @@ def job(address: str, now: str = "", index: int = 0, tasks: int = 1, **given: An
         if any(one.status == "failed" for one in outcomes):
             raise RuntimeError(outcomes[0].error)
         yield {"points": sum(one.points for one in outcomes), "flagged": sum(len(one.anomalies) for one in outcomes)}
+
+
+def _messages(found: Any, _: Any = None, *, starts: bool) -> Iterator[Any]:
+    """What `decode` does, for every series as it does for odd ones."""
+    from job.sources.monitoring.decode import by_message
+
+    for begin, end in found.spans:
+        yield by_message(found.data[begin:end], starts=starts)
 
 
 def script(address: str, metric: str, minutes: int) -> Iterator[Any]:

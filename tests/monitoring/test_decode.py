@@ -62,7 +62,7 @@ def no_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(data: bytes, *, starts: bool) -> None:
         pytest.fail(f"read by protobuf: {data.hex()}, {starts}")
 
-    monkeypatch.setattr(module, "_slow", refuse)
+    monkeypatch.setattr(module, "by_message", refuse)
 
 
 @pytest.mark.usefixtures("no_fallback")

@@ -184,7 +184,7 @@ def decode(found: Page, heads: Heads | None = None, *, starts: bool = False) -> 
     for shape, run in groupby(_pieces(found, [] if heads is None else heads), key=lambda piece: piece.shape):
         pieces = list(run)
         if shape is None:
-            yield from (_slow(found.data[piece.begin : piece.end], starts=starts) for piece in pieces)
+            yield from (by_message(found.data[piece.begin : piece.end], starts=starts) for piece in pieces)
         else:
             yield from _alike(found.data, shape, pieces, starts=starts)
 
@@ -398,7 +398,7 @@ def _alike(data: bytes, shape: _Shape, pieces: list[_Piece], *, starts: bool) ->
     edges = sorted({0, len(pieces), *(edge for row in found.odd for edge in (row, row + 1))})
     for low, high in pairwise(edges):
         if low in found.odd:
-            yield _slow(data[pieces[low].begin : pieces[low].end], starts=starts)
+            yield by_message(data[pieces[low].begin : pieces[low].end], starts=starts)
         else:
             yield from _alike(data, shape, pieces[low:high], starts=starts)
 
@@ -532,7 +532,7 @@ def _number(word: NDArray[np.uint64], size: NDArray[np.int64] | int) -> NDArray[
     return word
 
 
-def _slow(data: bytes, *, starts: bool) -> Points:
+def by_message(data: bytes, *, starts: bool) -> Points:
     """The points of one series, by its message."""
     series = _series(data)
     if series.value_type not in _READ:
