@@ -28,11 +28,11 @@ def json_lines(stream: TextIO | None = None, labels: dict[str, Any] | None = Non
 
 def plain_lines(stream: TextIO | None = None) -> Log:
     """A log for a person: what is worth a line, without fields."""
-    out = stream or sys.stderr
 
     def log(severity: Severity, event: str, message: str, **fields: Any) -> None:
         del event, fields
         if severity in {"WARNING", "ERROR"}:
+            out = stream or sys.stderr  # as it is now: a bar that is being drawn has put itself in its place
             out.write(f"{severity.lower()}: {clean(message, 2000)}\n")
             out.flush()
 

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,10 +35,11 @@ MOST = 10
 
 def run(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     """Do this task's share of a run, and show what it found."""
+    began = time.monotonic()
     task = _task(environ, now)
     terminal, cloud = sys.stdout.isatty(), "CLOUD_RUN_EXECUTION" in environ
     labels = {"execution": task.execution, "task": task.index}
-    log = plain_lines(sys.stderr) if terminal else json_lines(sys.stdout, labels)
+    log = plain_lines() if terminal else json_lines(sys.stdout, labels)
     job, every, span = prepare(settings, environ, now, log)
     share = mine(every, task.index, task.count)
     writer = f"{task.execution}/{task.index}/{task.attempt}"
@@ -58,17 +60,18 @@ def run(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     if not cloud:
         _show(job, span, outcomes, stderr=not terminal)
     if settings.profile:
-        _show_spent(job.meter)
+        _show_spent(job.meter, began)
     return status
 
 
-def _show_spent(meter: Meter) -> None:
-    """Where the time went, on the standard error."""
+def _show_spent(meter: Meter, began: float) -> None:
+    """Where the time went, on the standard error: of stages side by side the seconds of each, and of the process."""
     from rich.table import Table
 
     shown = Table("stage", "wall s", "CPU s", box=None, pad_edge=False, header_style="bold")
     for stage, spent in sorted(meter.told().items(), key=lambda item: -item[1]["cpu"]):
         shown.add_row(stage, f"{spent['wall']:.2f}", f"{spent['cpu']:.2f}")
+    shown.add_row("all of it", f"{time.monotonic() - began:.2f}", f"{time.process_time():.2f}")
     console(stderr=True).print(shown)
 
 

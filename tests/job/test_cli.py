@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 from pathlib import Path
@@ -56,7 +57,8 @@ def test_without_a_terminal_the_log_goes_to_stdout_and_the_table_to_stderr(tmp_p
 
 def test_a_terminal_shows_the_table_and_no_json(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    with subprocess.Popen([str(SCRIPT), *RUN], cwd=tmp_path, env=environment(), stdout=theirs, stderr=theirs) as child:
+    env = environment(TERM="xterm")
+    with subprocess.Popen([str(SCRIPT), *RUN], cwd=tmp_path, env=env, stdout=theirs, stderr=theirs) as child:
         os.close(theirs)
         text = b"".join(iter(lambda: _read(ours), b"")).decode()
         assert child.wait(60) == 0
@@ -64,6 +66,9 @@ def test_a_terminal_shows_the_table_and_no_json(tmp_path: Path) -> None:
     assert "nature" in text
     assert "written to netanomaly-out" in text
     assert '{"severity"' not in text
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    assert "slices ━" in plain
+    assert set(re.findall(r"([^\r\n]?)warning: ", plain)) == {""}, "a line of the log stands beside the bar"
 
 
 def _read(descriptor: int) -> bytes:

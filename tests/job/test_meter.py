@@ -55,4 +55,5 @@ def test_the_profile_is_on_the_standard_error(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)
     assert "detect: ewma" in done.stderr
     assert "CPU s" in done.stderr
+    assert "all of it" in done.stderr
     assert all(json.loads(line)["event"] for line in done.stdout.splitlines())
