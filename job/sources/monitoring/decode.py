@@ -9,7 +9,7 @@ before the points is held likewise against that of series before: between the va
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import chain, groupby, pairwise
 from struct import Struct
@@ -393,7 +393,7 @@ def _alike(data: bytes, shape: _Shape, pieces: list[_Piece], *, starts: bool) ->
     if not found.odd:
         ends = _seconds(found.points, shape.end)
         begun = None if not starts else _seconds(found.points, shape.start) if shape.start else np.zeros_like(ends)
-        yield Points(tuple(piece.key for piece in pieces), found.counts, ends, _values(found, shape), begun)
+        yield Points(tuple(piece.key for piece in pieces), found.counts, ends, found.values, begun)
         return
     edges = sorted({0, len(pieces), *(edge for row in found.odd for edge in (row, row + 1))})
     for low, high in pairwise(edges):
@@ -405,20 +405,25 @@ def _alike(data: bytes, shape: _Shape, pieces: list[_Piece], *, starts: bool) ->
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """The points of several series: how many each has, and how many bytes each value takes; or which series are odd."""
+    """The points of several series, how many each has, and their values; or which series are odd."""
 
     points: NDArray[np.void]
     counts: NDArray[np.int64]
     odd: set[int]
-    sizes: NDArray[np.int64] | None = None
+    values: NDArray[Any]
 
 
 def _fixed(points: bytes, shape: _Shape, sizes: NDArray[np.int64]) -> _Found:
     """Points of one length: doubles."""
     length = shape.length + 8
     counts, rest = np.divmod(sizes, length)
-    found = _Found(np.frombuffer(points, f"V{length}", counts.sum()), counts, set(np.flatnonzero(rest).tolist()))
-    return found if found.odd else replace(found, odd=_owners(counts, _differing(found.points, shape)))
+    cut, odd = np.frombuffer(points, f"V{length}", counts.sum()), set(np.flatnonzero(rest).tolist())
+    return _Found(
+        cut,
+        counts,
+        odd or _owners(counts, _differing(cut, shape)),
+        _words(cut, shape.length).view(np.float64).copy(),
+    )
 
 
 def _chained(points: bytes, shape: _Shape, sizes: NDArray[np.int64]) -> _Found:
@@ -438,10 +443,11 @@ def _chained(points: bytes, shape: _Shape, sizes: NDArray[np.int64]) -> _Found:
     edges = np.searchsorted(begins, np.append(0, bounds))
     counts = np.diff(edges)
     odd = _broken(begins, begins + shape.length + taken, edges, bounds)
+    values, wrong = _integers(cut, shape.length, taken)
     if not odd:
-        wrong = _differing(cut, shape, 8) | (_octets(cut, shape.length - 2) != taken + 1)
-        odd = _owners(counts, wrong | _unended(cut, shape.length, taken))
-    return _Found(cut, counts, odd, taken)
+        wrong |= _octets(cut, shape.length - 2) != taken + 1
+        odd = _owners(counts, wrong | _differing(cut, shape, 8))
+    return _Found(cut, counts, odd, values)
 
 
 def _words(points: NDArray[np.void], at: int) -> NDArray[np.uint64]:
@@ -481,26 +487,20 @@ def _differing(points: NDArray[np.void], shape: _Shape, begin: int = 0) -> NDArr
     return differing
 
 
-def _unended(points: NDArray[np.void], at: int, sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which numbers do not end with their last byte."""
-    low = _words(points, at) & _MORE[8]
-    wrong: NDArray[np.bool_] = low & _MORE[np.minimum(sizes, 8)] != _MORE[np.minimum(sizes - 1, 8)]
+def _integers(
+    points: NDArray[np.void], at: int, sizes: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The integers there, of one to ten bytes; and which do not end with their last byte."""
+    low = (_words(points, at) ^ _MORE[sizes]) & _WHOLE[sizes]
+    wrong = low & _ENDS != 0
+    number = _joined(low)
     long = np.flatnonzero(sizes > 8)
     if len(long):
-        high = _words(points, at + 8)[long]
-        wrong[long] |= high & _MORE[sizes[long] - 8] != _MORE[sizes[long] - 9]
-    return wrong
-
-
-def _values(found: _Found, shape: _Shape) -> NDArray[Any]:
-    low = _words(found.points, shape.length)
-    if found.sizes is None:
-        return low.view(np.float64).copy()
-    number = _number(low, np.minimum(found.sizes, 8))
-    long = np.flatnonzero(found.sizes > 8)
-    if len(long):
-        number[long] |= _number(_words(found.points, shape.length + 8)[long], found.sizes[long] - 8) << np.uint64(56)
-    return number.view(np.int64)
+        rest = sizes[long] - 8
+        high = (_words(points, at + 8)[long] ^ _MORE[rest]) & _WHOLE[rest]
+        wrong[long] |= high & _ENDS != 0
+        number[long] |= _joined(high) << np.uint64(56)
+    return number.view(np.int64), wrong
 
 
 def _seconds(points: NDArray[np.void], place: tuple[int, int, int]) -> Times:
@@ -513,16 +513,23 @@ def _seconds(points: NDArray[np.void], place: tuple[int, int, int]) -> Times:
     return whole
 
 
-_MORE = np.array([0x8080808080808080 & (1 << 8 * n) - 1 for n in range(9)], np.uint64)
-"""The bits of the first n bytes that say that another byte of the number follows."""
+_ENDS = np.uint64(0x8080808080808080)
+"""The bits that say of each byte that another byte of the number follows."""
 
-_DIGITS = np.array([0x7F7F7F7F7F7F7F7F & (1 << 8 * n) - 1 for n in range(9)], np.uint64)
-"""The bits of the first n bytes that are the number's."""
+_MORE = np.array([int(_ENDS) & (1 << 8 * min(max(n - 1, 0), 8)) - 1 for n in range(11)], np.uint64)
+"""Those that are set in the first eight bytes of a number of n bytes."""
+
+_WHOLE = np.array([(1 << 8 * min(n, 8)) - 1 for n in range(11)], np.uint64)
+"""All bits of its first eight bytes."""
 
 
-def _number(word: NDArray[np.uint64], size: NDArray[np.int64] | int) -> NDArray[np.uint64]:
-    """The numbers of up to eight bytes, seven bits in each: joined to pairs, the pairs to fours, the fours to one."""
-    word = word & _DIGITS[size]
+def _number(words: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
+    """The numbers of so many bytes."""
+    return _joined(words & (~_ENDS & _WHOLE[size]))
+
+
+def _joined(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Seven bits of each byte, in place: joined to pairs, the pairs to fours, the fours to one number."""
     high = np.empty_like(word)
     for shift, low in ((1, 0x007F007F007F007F), (2, 0x00003FFF00003FFF), (4, 0x000000000FFFFFFF)):
         np.bitwise_and(word, np.uint64(~low & 0xFFFFFFFFFFFFFFFF), out=high)

@@ -74,7 +74,10 @@ def _scatter(coarse: NDArray[np.float64], lot: Points, row: NDArray[np.int64], g
     values = lot.values.astype(np.float64, copy=False)
     if not (finite := np.isfinite(values)).all():
         values = np.where(finite, values, np.nan)
-    slot = np.ceil((lot.ends - start) / period).astype(np.int64) - 1
+    if lot.ends.dtype == np.int64:
+        slot = (lot.ends - (start + 1)) // period
+    else:
+        slot = np.ceil((lot.ends - start) / period).astype(np.int64) - 1
     place = np.repeat(row * coarse.shape[1], lot.counts) + slot
     if len(slot) and (slot.min() < 0 or slot.max() >= coarse.shape[1]):
         inside = (slot >= 0) & (slot < coarse.shape[1])
