@@ -288,10 +288,7 @@ class _Steps:
         phases = self.subseries.smooth(np.ascontiguousarray(self.drawn.T))  # of each place of the trend
         self.low_of_trend = self.low_pass @ phases.T
         self.trend_of_low = self.trend.matrix @ self.lines[1].matrix(len(self.low.places))
-        season_of = (
-            phases[:, period : period + columns].T - self.lines[1].matrix(len(self.low.places)) @ self.low_of_trend
-        )
-        self.again = self.trend.matrix @ season_of
+        self.again = self.trend.matrix @ phases[:, period : period + columns].T - self.trend_of_low @ self.low_of_trend
 
     def iterated(self, first: Floats, inner: int) -> tuple[Floats, Floats]:
         """The trend before the last iteration and after it, by the one after the first."""
