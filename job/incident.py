@@ -354,7 +354,9 @@ def _ended(last: Sequence[Anomaly], worst: Anomaly, shapes: Mapping[str, Shape])
 
 def _one_of_many(cluster: Cluster, judged: Judged) -> bool:
     """Whether it is one member of an instance group that is gone, as members come and go."""
-    one, gone = cluster.things[0], all(a.kind == "absent" for a in cluster.anomalies)
+    one = cluster.things[0]
+    kinds = {a.kind for a in cluster.anomalies}
+    gone = "absent" in kinds and "spike" not in kinds
     others = judged.census.get((one.project, one.type), {}).get(f"prefix={groups(one).get('prefix')}", 1) - 1
     return len(cluster.things) == 1 and gone and others > 0 and replaceable(one)
 
@@ -362,13 +364,14 @@ def _one_of_many(cluster: Cluster, judged: Judged) -> bool:
 def _top(every: Iterable[Anomaly], lead: Slot | None) -> list[Anomaly]:
     """The worst anomaly of each of the worst series, those of the leading slot first.
 
-    Drops and ratios, which follow from traffic, come last; of those that are as bad, what misses or has most is first.
+    Drops and ratios, which follow from traffic, come last; what is known from its beginning comes before what came over
+    from the day before; of those that are as bad, what misses or has most is first.
     """
 
     def order(a: Anomaly) -> tuple[object, ...]:
         follows = _drops(a) or a.metric in RATIOS
         leads = slot(a.metric, a.labels, a.unit) == lead
-        return (follows, not leads, -_weight(a), -abs(a.score), -abs(a.excess), a.start, a.id)
+        return (follows, not leads, a.continued, -_weight(a), -abs(a.score), -abs(a.excess), a.start, a.id)
 
     worst: dict[str, Anomaly] = {}
     for a in sorted(every, key=order):

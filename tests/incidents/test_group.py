@@ -35,6 +35,14 @@ def test_an_event_over_midnight_is_one_incident() -> None:
     assert incident.series == 1
 
 
+def test_what_lasts_for_days_is_told_as_it_began() -> None:
+    evening = event("in bytes", 0, 1e6, start=MIDNIGHT - 40 * MINUTE, minutes=40, kind="zero", severity=85)
+    next_day = event("in bytes", 0, 1e3, start=MIDNIGHT, minutes=600, continued=True, kind="zero", severity=95)
+    (incident,) = group([evening, next_day])
+    assert "(1 MB/s expected" in incident.sentence
+    assert (incident.severity, incident.peak) == (95, evening.peak)
+
+
 def test_the_id_is_that_of_the_first_anomaly_however_much_follows() -> None:
     first = event("in bytes", 5000, 1000)
     later = event("out bytes", 5000, 1000, start=NIGHT + 10 * MINUTE)
