@@ -196,7 +196,8 @@ class Cached:
     ) -> None:
         """Write what of the span the store does not hold: settled days with those of their week, and the last day."""
         midnight = _midnight(span[1])
-        list(hands.map(lambda monday: self._keep_week(shelf, whole, held, (monday, midnight)), _mondays(_days(span))))
+        over = span[0], midnight
+        list(hands.map(lambda monday: self._keep_week(shelf, whole, held, monday, over), _mondays(_days(span))))
         today = shelf.name(midnight, DAY)
         if span[1] - (held[today].end if today in held else midnight) >= GROWN:
             self._put(shelf, today, _cut(whole, (midnight, span[1])))
@@ -204,10 +205,10 @@ class Cached:
             old = (shelf.name(day, DAY) for day in _days(span) if day < midnight)
             list(hands.map(self._forget, [name for name in old if name in shelf.there]))
 
-    def _keep_week(self, shelf: "_Shelf", whole: Frame, held: Mapping[str, Kept], begun: Span) -> None:
+    def _keep_week(self, shelf: "_Shelf", whole: Frame, held: Mapping[str, Kept], monday: datetime, over: Span) -> None:
         """Write the days of a week that are over, if the store lacks some, with those that it has."""
-        (monday, midnight), name = begun, shelf.name(begun[0], WEEK)
-        span = max(monday, whole.start), min(monday + WEEK, midnight)
+        name = shelf.name(monday, WEEK)
+        span = max(monday, over[0]), min(monday + WEEK, over[1])
         kept = held.get(name)
         if span[0] >= span[1] or (kept and (kept.start <= span[0] and span[1] <= kept.end)):
             return

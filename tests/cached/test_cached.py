@@ -139,6 +139,13 @@ def test_late_points_are_seen_until_the_margin_is_over(store: Folder, late: time
     assert np.isnan(found.values[0, -2]) == bool(late)
 
 
+def test_of_a_week_that_the_source_has_begun_to_thin_out_the_rest_is_kept(store: Folder) -> None:
+    source = arrays(keeps=18 * DAY)
+    same(cached(source, store, NOON).read(QUERY, PAST, LATEST), source.cut(PAST, LATEST))
+    assert min(names(store)) == weeks(21)[0]
+    assert held(store, weeks(21)[0]) == (23, 28)
+
+
 def test_what_the_source_thins_out_is_not_kept(store: Folder) -> None:
     source = arrays(keeps=20 * DAY)
     cached(source, store, NOON).read(QUERY, PAST, LATEST)
