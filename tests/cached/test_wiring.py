@@ -13,7 +13,7 @@ from job.config import Settings
 from job.errors import ConfigError
 from job.plan import mine
 from job.run import Task, run
-from job.sources.cached import Cached
+from job.sources.cached import SHARE, Cached
 from job.store.folder import Folder
 from tests.cached.world import DAY, HOUR, MONDAY, Lines
 from tests.monitoring_server import Metric, MonitoringServer
@@ -43,7 +43,9 @@ def server() -> Iterator[MonitoringServer]:
         yield running
 
 
-def ran(server: MonitoringServer, output: Path, now: datetime = NOW, **given: Any) -> tuple[int, Lines]:
+def ran(
+    server: MonitoringServer, output: Path, now: datetime = NOW, size: int = SHARE, **given: Any
+) -> tuple[int, Lines]:
     """How many points a run was served, and its log; the anomalies are in the output."""
     plain: dict[str, Any] = {
         "source": "monitoring",
@@ -55,6 +57,8 @@ def ran(server: MonitoringServer, output: Path, now: datetime = NOW, **given: An
     }
     log, server.now, server.points = Lines(), now, 0
     job, every, _ = prepare(Settings.model_validate(plain | given), {}, now, log)
+    if isinstance(job.reader, Cached):
+        job.reader.size = size
     outcomes = run(job, mine(every, 0, 1), Task("e", 0, 1))
     assert {outcome.status for outcome in outcomes} <= {"done", "kept", "complete"}
     return server.points, log
@@ -73,16 +77,17 @@ def test_hourly_runs_write_the_same_with_and_without_and_the_warm_ones_read_litt
     served = []
     for hour in range(3):
         now = NOW + hour * HOUR
-        served.append([ran(server, out, now, cache=c)[0] for out, c in zip(outputs, ("on", "off"), strict=True)])
+        served.append([ran(server, out, now, 1, cache=c)[0] for out, c in zip(outputs, ("on", "off"), strict=True)])
         assert anomalies(outputs[0]) == anomalies(outputs[1])
     assert any(anomalies(outputs[0]).values())
+    assert sum("/of3/02/" in name for name in Folder(outputs[0]).names("history/")) > 5
     assert served[0][0] <= served[0][1] + 9 * 96, "whole days are read, so that they can be kept"
     assert served[1][0] * 20 < served[1][1]
     assert served[2][0] * 20 < served[2][1]
 
 
 def test_a_backfill_writes_the_same_from_a_warm_cache(server: MonitoringServer, tmp_path: Path) -> None:
-    window = {"from": MONDAY + 26 * DAY, "to": MONDAY + 30 * DAY}
+    window: dict[str, Any] = {"from": MONDAY + 26 * DAY, "to": MONDAY + 30 * DAY}
     plain, _ = ran(server, tmp_path / "plain", cache="off", **window)
     ran(server, tmp_path / "cold", cache=str(tmp_path / "kept"), **window)
     warm, log = ran(server, tmp_path / "warm", cache=str(tmp_path / "kept"), **window)
