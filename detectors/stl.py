@@ -160,9 +160,7 @@ class _Seasoned:
 
     def leave(self, taken: Bools, expected: Floats) -> None:
         """Teach the day: what was taken of it, less its level."""
-        taught = np.subtract(self.error[:, self.stretch], expected, out=self.taught[:, self.stretch])
-        if self.known <= self.stretch.start:
-            taught += self.drawn[-1][1]
+        taught = np.subtract(self.values[:, self.stretch], expected, out=self.taught[:, self.stretch])
         np.copyto(taught, np.nan, where=~taken)
 
     def _refresh(self, first: int, stop: int) -> Floats | None:
