@@ -1,6 +1,8 @@
 """The contract of a detector, and how detectors are found."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, runtime_checkable
 
@@ -56,7 +58,8 @@ def banded(detector: Detector, frame: Frame, threshold: float, first: int = 0) -
     return Scores(scores.expected, scores.spread, scores.score, lower, upper)
 
 
-def available() -> dict[str, EntryPoint]:
+@cache
+def available() -> Mapping[str, EntryPoint]:
     """Every installed detector by name, this package's own through the same door as anyone's."""
     return {point.name: point for point in sorted(entry_points(group=GROUP))}
 
