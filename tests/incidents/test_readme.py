@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from job.anomaly import lines
+from job.found import LEDGER
 from job.incident import Incident, group
 from job.log import json_lines
 from job.mutes import parse
@@ -55,6 +56,16 @@ def test_the_alerting_policies_are_json_and_name_what_is_written() -> None:
     assert all(f'metric.type="{PREFIX}' in words for words in filters)
     names = {re.findall(r"netanomaly/(\w+)", words)[0] for words in filters}
     assert names <= {*Told().numbers, "heartbeat"}
+
+
+def test_bigquery_is_shown_the_folders_that_are_written() -> None:
+    partitioned, plain = block("sql", "CREATE EXTERNAL TABLE net.incidents").split(";")[:2]
+    assert f"uris = ['gs://BUCKET/{LEDGER}*']" in partitioned
+    assert f"hive_partition_uri_prefix = 'gs://BUCKET/{LEDGER[:-1]}'" in partitioned
+    assert "WITH PARTITION COLUMNS (date DATE)" in partitioned
+    assert "date" not in Incident.model_fields, "a partition's column is no field besides"
+    assert "uris = ['gs://BUCKET/anomalies/*']" in plain
+    assert "PARTITION" not in plain
 
 
 def test_duckdb_reads_what_was_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
