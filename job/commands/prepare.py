@@ -36,7 +36,7 @@ def prepare(
     present = source.now(now)
     reader = _remembering(source, settings, environ, store, present, log)
     if split(settings.metrics)[0]:
-        source = reader = Derived(source, reader)
+        source = reader = Derived(source, reader, shares=settings.source == "monitoring" and reader is source)
     span = window(settings, present)
     every = slices(queries(settings, source), span, settings.parts)
     for words in _idle(settings, every):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 
@@ -12,14 +13,19 @@ from job.query import Query
 from job.ratio import RATIOS, Ratio, split
 from job.sources import Descriptor, Reader, Source, blocks, cut
 from job.sources.joined import alive, key
+from job.sources.monitoring.streams import Sharing, in_turn, splits
 
 
 @dataclass(frozen=True)
 class Derived:
-    """Answers for ratios with what `reader` says of their two metrics; for anything else it asks."""
+    """Answers for ratios with what `reader` says of their two metrics; for anything else it asks.
+
+    `shares`: it can be asked for some of the series, by filters such as Cloud Monitoring's.
+    """
 
     source: Source
     reader: Reader
+    shares: bool = False
 
     def metrics(self, names: tuple[str, ...]) -> tuple[Query, ...]:
         """The queries of ratios among the names, and the source's of the others."""
@@ -50,14 +56,23 @@ class Derived:
         """The ratio over `[start, end)`, of the series that both metrics have."""
         if query.metric not in RATIOS:
             return self.reader.read(query, start, end)
-        top, bottom = (self.reader.read(each, start, end) for each in self._both(query))
-        return divided(top, bottom, RATIOS[query.metric])
+        return self._shared(query, start, end, lambda whole: whole)
 
     def blocks(self, query: Query, start: datetime, end: datetime, rows: int) -> Iterator[Frame]:
-        """The same, so many series at once; those of a ratio are held whole first."""
+        """The same, so many series at once; a ratio is held in shares, where both of its metrics are split alike."""
         if query.metric not in RATIOS:
-            return blocks(self.reader, query, start, end, rows)
-        return cut(self.read(query, start, end), rows)
+            yield from blocks(self.reader, query, start, end, rows)
+            return
+        top, bottom = self._both(query)
+        alike = self.shares and splits(top) and splits(bottom) and top.split_by == bottom.split_by
+        held = in_turn(partial(self._shared, query, start, end)) if alike else (self.read(query, start, end),)
+        for frame in held:
+            yield from cut(frame, rows)
+
+    def _shared(self, query: Query, start: datetime, end: datetime, sharing: Sharing) -> Frame:
+        """The ratio of a share of the series."""
+        top, bottom = (self.reader.read(sharing(each), start, end) for each in self._both(query))
+        return divided(top, bottom, RATIOS[query.metric])
 
     def _both(self, query: Query) -> tuple[Query, Query]:
         """The queries of a ratio's two metrics, in the same part."""

@@ -1,6 +1,8 @@
 """Reading block by block: the same rows as at once, each served once, whatever the pages."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 from threading import Event, Semaphore
 
@@ -11,13 +13,16 @@ from hypothesis import strategies as st
 
 from detectors import Frame
 from job.errors import Failed
+from job.ratio import RATIOS
 from job.sources import Scattered, blocks
+from job.sources.derived import Derived
 from job.sources.joined import key
-from job.sources.monitoring import grid
+from job.sources.monitoring import grid, streams
 from job.sources.monitoring.decode import Points
+from job.sources.monitoring.facts import COARSE_AFTER
 from job.sources.monitoring.flow import collected, pieces
 from job.sources.monitoring.streams import flowing
-from tests.monitoring.fixtures import DAY, GAUGE, NODE, SENT, minutes, query, source
+from tests.monitoring.fixtures import DAY, GAUGE, NODE, SENT, minutes, query, source, vm
 from tests.monitoring_server import Metric, MonitoringServer
 
 ID = "resource.labels.instance_id"
@@ -56,6 +61,41 @@ def test_blocks_are_the_rows_of_the_frame(
     again = together(found)
     assert (again.values.tobytes(), again.labels) == (whole.values.tobytes(), whole.labels)
     assert {(frame.start, frame.end) for frame in found} == {(minutes(1), minutes(6))}
+
+
+@pytest.mark.parametrize("label", ["", ID])
+def test_blocks_of_a_window_past_full_resolution_are_its_rows(server: MonitoringServer, label: str) -> None:
+    for n in range(40):
+        server.add(SENT, {ID: f"{n * 7919}"}, 60.0 * np.arange(1, 101) * (n + 1), DAY)
+    server.now = DAY + COARSE_AFTER + timedelta(minutes=60)
+    wanted = query(SENT, split_by=label)
+    whole = source(server, calls=1).read(wanted, minutes(20), minutes(90))
+    served, server.points = server.points, 0
+    found = list(blocks(source(server), wanted, minutes(20), minutes(90), 4))
+    assert server.points == served
+    assert max(len(frame.labels) for frame in found) <= 4
+    again = together(found)
+    assert (again.values.tobytes(), again.labels) == (whole.values.tobytes(), whole.labels)
+
+
+@pytest.mark.parametrize("few", [3, 1000])
+def test_blocks_of_a_ratio_are_its_rows(server: MonitoringServer, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "FEW", few)
+    size = RATIOS["derived.netanomaly/vm/sent_packet_size"]
+    for n in range(40):
+        server.add(SENT, vm(n * 7919), 60_000.0 * np.arange(1, 9) * (n + 1), DAY)
+        server.add(replace(SENT, type=size.bottom), vm(n * 7919), 6000.0 * np.arange(1, 9), DAY)
+    assert size.top == SENT.type
+    reader = source(server)
+    derived = Derived(reader, reader, shares=True)
+    (wanted,) = derived.metrics(("derived.netanomaly/vm/sent_packet_size",))
+    whole = derived.read(wanted, minutes(1), minutes(6))
+    served, server.points = server.points, 0
+    found = list(derived.blocks(wanted, minutes(1), minutes(6), 7))
+    assert server.points == served
+    assert len(whole.labels) == 40
+    again = together(found)
+    assert (again.values.tobytes(), again.labels) == (whole.values.tobytes(), whole.labels)
 
 
 def test_a_metric_without_series_has_no_blocks(server: MonitoringServer) -> None:

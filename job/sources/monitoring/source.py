@@ -19,7 +19,7 @@ from job.sources.monitoring.client import Incomplete, Line, Patience, connect
 from job.sources.monitoring.decode import Heads, Page, Points, decode, keys, page
 from job.sources.monitoring.facts import COARSE, COARSE_AFTER, Facts, descriptor, facts, period
 from job.sources.monitoring.flow import collected, pieces
-from job.sources.monitoring.streams import MOST, flowing, share, splits, together
+from job.sources.monitoring.streams import MOST, flowing, in_turn, share, splits, together
 
 T = TypeVar("T")
 
@@ -123,14 +123,17 @@ class Monitoring:
     def blocks(self, query: Query, start: datetime, end: datetime, rows: int) -> Iterator[Frame]:
         """The query's series over `[start, end)`, so many at once; see `Streaming.blocks`.
 
-        Counts that are grouped here, and a window that reaches past full resolution, are held whole first.
+        Counts that are grouped here, and a window that reaches past full resolution, are held in shares of the series,
+        or whole where the query cannot be split.
         """
         known = self._learn(query.project, query.metric)
         window = _window(query, start, end)
         asked = _checked(query, known)
         stretches = list(self._stretches(asked, known, window))
         if len(stretches) > 1 or (known.kind == "CUMULATIVE" and asked.group_by):
-            yield from cut(self.read(query, start, end), rows)
+            held = in_turn(lambda sharing: self.read(sharing(asked), start, end)) if splits(asked) else ()
+            for frame in held or (self.read(query, start, end),):
+                yield from cut(frame, rows)
             return
         asking = self._asking(asked, known, window, stretches[0][2])
         count = 0

@@ -7,16 +7,23 @@ shared out, not the time: by the last two characters of the label that splits th
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from queue import SimpleQueue
 from threading import Event, Semaphore
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
+from detectors import Frame
 from job.query import ALPHABET, Query, both, quote
 
 T = TypeVar("T")
 
 MOST = 16
 """Into no more shares than this is a query split."""
+
+FEW = 1024
+"""So many series are held at once where they cannot be had in smaller blocks, but in shares."""
+
+Sharing: TypeAlias = Callable[[Query], Query]
 
 TURN = 0.2
 """Seconds after which a stream that waits for room sees that nobody wants more."""
@@ -31,6 +38,15 @@ def share(query: Query, wanted: Collection[int], count: int) -> Query:
     """The query for some of the shares `0` to `count - 1`; each series is in exactly one."""
     label = f"{query.split_by} = monitoring.regex.full_match({quote(_pattern(set(wanted), count))})"
     return replace(query, filter=both(query.filter, label))
+
+
+def in_turn(read: Callable[[Sharing], Frame]) -> Iterator[Frame]:
+    """What is read in shares of its series that are held one after the other, as many together as have few series."""
+    first = read(lambda query: share(query, {0}, MOST))
+    yield first
+    many = max(1, FEW // max(1, len(first.labels)))
+    for low in range(1, MOST, many):
+        yield read(partial(share, wanted=range(low, min(low + many, MOST)), count=MOST))
 
 
 def _pattern(wanted: set[int], count: int) -> str:
