@@ -21,6 +21,12 @@ BEFORE = timedelta(days=1)
 TWICE = 2
 """So many times longer than any gap of the day before must points be missing."""
 
+PERIODS = 2
+"""So many periods of silence make an outage at the least: a day of hours has too few for one of them to be unusual."""
+
+OFTEN = 2
+"""A series that was at nothing so many times in the day before has the habit."""
+
 PRESENT = 0.9
 """The share of the periods before in which it must have had a point; half of `BEFORE` must be in the frame."""
 
@@ -51,7 +57,7 @@ def outages(
     quiet: dict[Silence, NDArray[np.bool_]] = {"zero": _nearly_zero(frame.values)}
     if policy.absence == "absent":
         quiet["absent"] = np.isnan(frame.values)
-    least = frame.periods(policy.absence_after)
+    least = _least(frame, policy)
     lasting = {kind: _long(mask, first, least) for kind, mask in quiet.items()}
     found: dict[int, tuple[Outage, ...]] = {}
     for row in np.flatnonzero(np.any(list(lasting.values()), axis=0)).tolist():
@@ -89,12 +95,14 @@ def _row(
     frame: Frame, row: int, spans: list[tuple[int, int, Silence]], policy: Policy, told: NDArray[np.bool_]
 ) -> list[Outage]:
     """The outages of one row, in the order of time; one of them gives no reason to expect the next."""
-    least, adopted = frame.periods(policy.absence_after), frame.periods(policy.adopt)
+    least, adopted = _least(frame, policy), frame.periods(policy.adopt)
     values, day = frame.values[row], frame.periods(BEFORE)
+    ends = np.array([end for begin, end, kind in spans if kind == "zero" and end - begin >= least and told[begin]])
     told, found = told.copy(), []
     for begin, end, kind in spans:
         usual = values[np.flatnonzero(told[:begin])[-day:]] if end - begin >= least else values[:0]
-        if not _known(usual, day, policy):
+        habit = kind == "zero" and np.count_nonzero((ends <= begin) & (ends > begin - day)) >= OFTEN
+        if habit or not _known(usual, day, policy):
             continue
         wait = max(least, TWICE * _longest(usual)) if kind == "absent" else least
         for start, stop in _nothing(values, begin, end, usual) if kind == "zero" else ((begin, end),):
@@ -103,6 +111,10 @@ def _row(
                 found.append(Outage(start, last, start + wait - 1, kind, last < stop))
                 told[start:stop] = False
     return found
+
+
+def _least(frame: Frame, policy: Policy) -> int:
+    return max(PERIODS, frame.periods(policy.absence_after))
 
 
 def _known(usual: NDArray[np.float64], day: int, policy: Policy) -> bool:

@@ -113,7 +113,8 @@ class Policy(BaseModel):
         "preset: what the metric's preset says.",
     )
     absence_after: Positive = Field(
-        timedelta(minutes=15), description="How long points must be missing, or at zero, to be told."
+        timedelta(minutes=15),
+        description="How long points must be missing, or at zero, to be told; two periods at the least.",
     )
     adopt: Positive = Field(
         timedelta(days=1), description="After this long, being absent or at zero is the new normal and no longer told."

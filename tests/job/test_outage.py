@@ -42,6 +42,17 @@ def test_silence_is_told_from_its_onset_once_and_its_end_is_no_event(value: floa
     assert down.severity >= (80 if kind == "zero" else 40)
 
 
+def test_two_periods_are_the_least_however_short_absence_after_is() -> None:
+    assert spans(told([100, 0, 100, 100], absence_after=HOUR / 4)) == []
+    assert spans(told([100, 0, 0, 100], absence_after=HOUR / 4)) == [("zero", 1, 3)]
+
+
+def test_who_was_at_nothing_twice_in_a_day_has_the_habit() -> None:
+    often = [100, 0, 0, 100, 100, 0, 0, 100, 0, 0, 100]
+    assert spans(told(often)) == [("zero", 1, 3), ("zero", 5, 7)]
+    assert spans(told(often + 24 * [100] + [0, 0]))[-1] == ("zero", 35, 37)
+
+
 @pytest.mark.parametrize("value", [0.0, NAN])
 def test_silence_shorter_than_absence_after_is_not_told(value: float) -> None:
     assert spans(told([100, value, 100, 100])) == []
