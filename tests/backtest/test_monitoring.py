@@ -13,7 +13,7 @@ from tests.monitoring_server import MonitoringServer
 from tests.monitoring_server.fleet import fill
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
-ASKED = ("backtest", "--source", "monitoring", "--project", "p", "--step", "1h", "--from", "2026-11-08")
+ASKED = ("backtest", "--source", "monitoring", "--project", "p", "--step", "30m", "--from", "2026-11-08")
 NARROW = ("--to", "2026-11-18", "--metrics", "vm", "--detectors", "zscore", "--compare", "none", "--sizes", "3")
 
 
@@ -35,7 +35,7 @@ def test_it_replays_what_monitoring_has(
         "source": "monitoring",
         "start": "2026-11-08T00:00:00Z",
         "end": "2026-11-18T00:00:00Z",
-        "step": "1h",
+        "step": "30m",
         "series": 8,
         "points": 0,
     }
