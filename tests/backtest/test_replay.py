@@ -135,9 +135,10 @@ def test_each_contestant_is_judged_by_itself() -> None:
 
 
 def test_outages_are_told_by_the_policy_alone() -> None:
-    trial = tried(contestant(np.zeros_like), kinds=(KINDS["zero"], KINDS["absent"]))
+    kinds = tuple(replace(KINDS[name], lasts=2 * HOUR) for name in ("zero", "absent"))
+    trial = tried(contestant(np.zeros_like), kinds=kinds)
     assert {f.kind for f in trial.found} == {"zero", "absent"}
-    assert {f.delay for f in trial.found} == {HOUR}
+    assert {f.delay for f in trial.found} == {2 * HOUR}, "one period of silence is no outage"
 
 
 def test_what_the_policy_never_tells_is_not_put_in() -> None:
