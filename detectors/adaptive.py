@@ -338,12 +338,15 @@ def _balance(past: _Past) -> Floats:
     doubt[np.isinf(doubt)] = 0.0  # never was a deviation
     most = np.fmax.reduce(doubt)
     weights = 1 / np.maximum(doubt, np.where(most > 0, most * _SUREST, 1.0))
-    total, weight = np.zeros_like(past.values), np.zeros_like(past.values)
+    about = past.centres[0].copy()  # or what else there is
+    for centre in past.centres[1:]:
+        np.copyto(about, centre, where=np.isnan(about))
+    total, weight = np.zeros_like(about), np.zeros_like(about)
     for centre, sure in zip(past.centres, weights, strict=True):
         each = np.where(np.isnan(centre), 0.0, np.repeat(np.where(np.isnan(sure), 0.0, sure), past.span, axis=1))
-        total += each * np.where(np.isnan(centre), 0.0, centre - past.centres[0])
+        total += each * np.where(np.isnan(centre), 0.0, centre - about)
         weight += each
-    return past.centres[0] + total / np.where(weight > 0, weight, np.nan)
+    return about + total / np.where(weight > 0, weight, np.nan)
 
 
 def _mean(arrays: Sequence[Floats]) -> Floats:

@@ -142,6 +142,24 @@ def test_rises_hide_no_drop(hour: int) -> None:
     assert alerts(scores[onset - DAY : onset + DAY]) == quiet + 1
 
 
+def test_what_is_expected_is_not_learned_from_the_event_itself() -> None:
+    values = calm()
+    values[ONSET : ONSET + 10 * HOUR] *= 5.0
+    scores = Adaptive()(frame(values))
+    loud = ONSET + np.flatnonzero(scores.score[0, ONSET : ONSET + 10 * HOUR] >= LOUD)
+    assert len(loud) > 9 * HOUR
+    np.testing.assert_allclose(scores.expected[0, loud], 100.0, rtol=0.05)
+
+
+def test_after_days_without_points_there_is_something_expected_wherever_there_is_a_score() -> None:
+    values = calm()
+    values[ONSET - 3 * DAY : ONSET] = np.nan
+    scores = Adaptive()(frame(values))
+    known = np.isfinite(scores.score[0, ONSET:])
+    assert known.any()
+    assert np.isfinite(scores.expected[0, ONSET:][known]).all()
+
+
 def test_a_low_quarter_of_an_hour_is_normal_where_there_are_such_every_day() -> None:
     values = calm()
     for day in range(LONG):
