@@ -34,7 +34,8 @@ from detectors import Frame
 from job import lineup
 from job.backtest.events import EventScore, score_events
 from job.config import Settings, load
-from job.judge import Subject, flags
+from job.judge import flags
+from job.record import Subject
 from job.rows import frame_of, spacing
 from job.sources.files.content import contents, place, stem
 from job.sources.files.table import table

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from detectors import Banded, Detector, Frame, Scores
 from detectors.detector import banded, compares_rows
 from job.anomaly import split_labels
-from job.judge import Subject, Verdict, context, flags, judge, picked, settling
+from job.judge import Verdict, context, flags, judge, picked, settling
 from job.memory import MOST
 from job.policy import Policy
+from job.record import Subject
 from job.series import Trace, numbers
 
 Hidden: TypeAlias = NDArray[np.bool_]

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from detectors import Detector, Frame
 from detectors.detector import banded
 from job.errors import ConfigError
-from job.judge import Subject, flags
+from job.judge import flags
 from job.policy import Policy
+from job.record import Subject
 from job.units import significant
 
 MICROSECOND = timedelta(microseconds=1)

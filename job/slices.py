@@ -20,7 +20,6 @@ from job.anomaly import SCHEMA, Anomaly, lines
 from job.config import Settings
 from job.errors import ConfigError, Conflict, NetanomalyError
 from job.examine import examine, needed
-from job.judge import Subject
 from job.log import Log
 from job.meter import Meter
 from job.mutes import Mutes, Quiet, hidden
@@ -30,6 +29,7 @@ from job.presets import PRESETS
 from job.query import Query
 from job.ratio import PRESETS as RATIO_PRESETS
 from job.ratio import RATIOS
+from job.record import Subject
 from job.sources import Reader, Scattered, Source, blocks
 from job.sources.joined import alive, stacked
 from job.store import Head, Store

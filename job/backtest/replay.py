@@ -13,9 +13,9 @@ from detectors.detector import compares_rows
 from job.anomaly import split_labels
 from job.config import Settings
 from job.examine import examine, needed
-from job.judge import Subject
 from job.policy import Policy
 from job.query import Query
+from job.record import Subject
 from job.series import key
 from job.slices import policy_of
 

@@ -21,7 +21,7 @@ from job import lineup
 from job.anomaly import Anomaly
 from job.config import load
 from job.examine import Examined, examine, needed
-from job.judge import Subject
+from job.record import Subject
 from tests.job.work import backfill, tree
 
 Floats = NDArray[np.float64]

@@ -10,10 +10,10 @@ import pytest
 from detectors import Frame
 from job.anomaly import Anomaly
 from job.examine import examine
-from job.judge import Subject
 from job.lineup import build
 from job.mutes import hidden, parse
 from job.policy import Policy
+from job.record import Subject
 from tests.incidents.events import METRICS, machine
 from tests.job.work import HOUR, NIGHT, backfill, bench, tree
 

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detectors import Frame, Scores
-from job.judge import Subject, Verdict, judge
+from job.judge import Verdict, judge
 from job.policy import Persistence, Policy
+from job.record import Subject
 
 HOUR = timedelta(hours=1)
 DAY = datetime(2026, 11, 22, tzinfo=UTC)

@@ -25,18 +25,22 @@ CORE = {
     "job.lineup": {"job.errors"},
     "job.outage": {"job.policy"},
     "job.sentence": {"job.anomaly", "job.units"},
-    "job.judge": {"job.anomaly", "job.outage", "job.policy", "job.sentence", "job.units"},
+    "job.opinion": {"job.policy"},
+    "job.worth": {"job.opinion", "job.outage", "job.policy", "job.units"},
+    "job.event": {"job.anomaly", "job.opinion", "job.outage", "job.policy", "job.worth"},
+    "job.record": {"job.anomaly", "job.event", "job.opinion", "job.outage", "job.policy", "job.sentence", "job.units"},
+    "job.judge": {"job.anomaly", "job.event", "job.opinion", "job.outage", "job.policy", "job.record", "job.worth"},
     "job.series": {"job.anomaly", "job.kinship", "job.units"},
-    "job.examine": {"job.anomaly", "job.judge", "job.memory", "job.policy", "job.series"},
-    "job.rows": {"job.errors", "job.judge", "job.policy", "job.units"},
+    "job.examine": {"job.anomaly", "job.judge", "job.memory", "job.policy", "job.record", "job.series"},
+    "job.rows": {"job.errors", "job.judge", "job.policy", "job.record", "job.units"},
     "job.memory": set(),
     "job.meter": set(),
     "job.tally": {"job.anomaly", "job.examine", "job.series"},
     "job.config": {"job.errors", "job.memory", "job.policy", "job.units"},
     "job.plan": VALUES | {"job.config"},
     "job.slices": VALUES
-    | {"job.config", "job.examine", "job.judge", "job.memory", "job.meter", "job.mutes", "job.plan", "job.series"}
-    | {"job.sources", "job.store", "job.tally"},
+    | {"job.config", "job.examine", "job.memory", "job.meter", "job.mutes", "job.plan", "job.series"}
+    | {"job.record", "job.sources", "job.store", "job.tally"},
     "job.run": VALUES | {"job.memory", "job.plan", "job.slices", "job.store"},
     "job.kinship": {"job.anomaly", "job.ratio"},
     "job.nature": {"job.anomaly", "job.kinship", "job.units"},
@@ -64,8 +68,8 @@ CORE = {
 }
 PACKAGES = {
     "job.backtest": VALUES
-    | {"job.backtest", "job.config", "job.examine", "job.judge", "job.memory", "job.mutes", "job.plan", "job.series"}
-    | {"job.slices", "job.sources", "job.store", "job.templates"},
+    | {"job.backtest", "job.config", "job.examine", "job.memory", "job.mutes", "job.plan", "job.series"}
+    | {"job.record", "job.slices", "job.sources", "job.store", "job.templates"},
     "job.sources": VALUES | {"job.config", "job.sources", "job.store"},
     "job.store": {"job.errors", "job.store"},
     "job.commands": {"job"},

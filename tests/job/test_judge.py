@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from detectors import CAP, Frame, Scores
 from detectors.deviates import threshold
-from job import judge as judging
+from job import event, opinion, worth
 from job.anomaly import Anomaly, band
-from job.judge import WAKE, Verdict, judge, severity
+from job.judge import Verdict, judge
 from job.policy import Persistence
+from job.record import severity
+from job.worth import WAKE
 from tests.job.judging import BEFORE, DAY, HOUR, LABELS, LEVEL, SPREAD, frame, given, policy, scores, subject, verdict
 
 
@@ -328,7 +330,7 @@ def test_certainty_has_a_slow_twin(row: list[float], hits: int, periods: int, lo
         and bool(abs(row[j]) >= loud * 6 or np.count_nonzero(sides[max(0, j - periods + 1) : j + 1] == s) >= least)
         for j, s in enumerate(sides.tolist())
     ]
-    assert judging._certain(side, score, rule)[0].tolist() == slow
+    assert worth.certainty(side, score, rule)[0].tolist() == slow
 
 
 @settings(max_examples=100, deadline=None)
@@ -336,7 +338,7 @@ def test_certainty_has_a_slow_twin(row: list[float], hits: int, periods: int, lo
 def test_the_median_of_what_is_a_number(every: list[list[float]]) -> None:
     array = np.array(every)
     slow = [np.median([v for v in column if not math.isnan(v)] or [np.nan]) for column in array.T]
-    np.testing.assert_array_equal(judging._median(array), slow)
+    np.testing.assert_array_equal(opinion._median(array), slow)
 
 
 @settings(max_examples=200, deadline=None)
@@ -348,7 +350,7 @@ def test_runs_have_a_slow_twin(row: list[int], periods: int) -> None:
             slow[-1].append(j)
         elif s:
             slow.append([j])
-    assert [r.tolist() for r in judging._runs(np.array(row, dtype=np.int8), periods)] == slow
+    assert [r.tolist() for r in event._runs(np.array(row, dtype=np.int8), periods)] == slow
 
 
 def test_hits_that_are_near_each_other_are_one_event() -> None:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from detectors import Frame
 from job import examine, lineup, memory
 from job.anomaly import Anomaly
-from job.judge import Subject
 from job.policy import Policy
+from job.record import Subject
 from tests.job.work import backfill, tree
 from tests.job.work import told as lines
 

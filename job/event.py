@@ -1,0 +1,146 @@
+"""Hits and outages as events: from when to when, which way, and since when it was known."""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors import Frame
+from job.anomaly import Kind
+from job.opinion import Opinion
+from job.outage import Outage
+from job.policy import Policy
+from job.worth import certainty
+
+Way = Literal[1, -1]
+Hits: TypeAlias = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of one row, in columns: `[start, stop)`, its hits, where it was known, and whose baseline tells it.
+
+    `down` is the outage that it is, if it is one.
+    """
+
+    row: int
+    start: int
+    stop: int
+    hits: NDArray[np.intp]
+    kind: Kind
+    way: Way
+    continued: bool
+    known: int
+    peak: int
+    baseline: int
+    down: Outage | None = None
+
+
+def events_of(
+    frame: Frame,
+    opinion: Opinion,
+    downs: Sequence[Sequence[Outage]],
+    policy: Policy,
+    first: int,
+    suppressed: Counter[str],
+) -> Iterator[Event]:
+    """The events of each row and of its outages; hits that make none are counted among the suppressed."""
+    apart = max(policy.persistence.periods, frame.periods(policy.merge))
+    certain = certainty(opinion.side, opinion.score, policy)
+    for row, side in enumerate(opinion.side):
+        silent = sorted(downs[row], key=lambda down: down.start)
+        runs, openings = _apart(_runs(side, apart), side, silent, policy.persistence.hits)
+        for down in silent:
+            yield _silence(opinion, row, down, first, openings.get(down), certain[row])
+        for hits in runs:
+            if certain[row, hits[hits >= first]].any():
+                yield _deviation(opinion, row, hits, certain[row], first)
+            else:
+                suppressed["persistence"] += int(np.count_nonzero(hits >= first))
+
+
+def _runs(side: NDArray[np.int8], apart: int) -> Iterator[NDArray[np.intp]]:
+    """Split a row's hits into events: a new one begins where the side changes or so many periods have no hit."""
+    hits = np.flatnonzero(side)
+    if len(hits):
+        breaks = (np.diff(hits) > apart) | (np.diff(side[hits]) != 0)
+        yield from np.split(hits, np.flatnonzero(breaks) + 1)
+
+
+def _deviation(opinion: Opinion, row: int, hits: NDArray[np.intp], certain: NDArray[np.bool_], first: int) -> Event:
+    """The event of a run of hits."""
+    continued = bool(certain[hits[hits < first]].any())
+    hits = hits[hits >= first] if continued else hits
+    way: Way = 1 if opinion.side[row, hits[0]] > 0 else -1
+    peak = int(hits[np.argmax(way * opinion.score[row, hits])])
+    return Event(
+        row=row,
+        start=first if continued else int(hits[0]),
+        stop=int(hits[-1]) + 1,
+        hits=hits,
+        kind="spike" if way > 0 else "drop",
+        way=way,
+        continued=continued,
+        known=first if continued else int(hits[certain[hits]][0]),
+        peak=peak,
+        baseline=peak,
+    )
+
+
+def _apart(
+    runs: Iterable[Hits], side: NDArray[np.int8], silent: Sequence[Outage], least: int
+) -> tuple[list[Hits], dict[Outage, Hits]]:
+    """The runs of hits without those that are how the scores see an outage, and these by their outage.
+
+    A run belongs to an outage when it had hits in it before that was certain. One that had not keeps only its hits
+    before the outage. What goes on after an outage is an event of its own, if it has hits enough.
+    """
+    rest: list[Hits] = []
+    openings: dict[Outage, Hits] = {}
+    left = deque(runs)
+    while left:
+        hits = left.popleft()
+        down = next((d for d in silent if side[hits[0]] < 0 and hits[0] < d.stop and hits[-1] >= d.start), None)
+        if down is None:
+            rest.append(hits)
+            continue
+        if ((hits >= down.start) & (hits <= down.certain)).any():
+            openings.setdefault(down, hits[hits < down.stop])
+        elif hits[0] < down.start:
+            rest.append(hits[hits < down.start])
+        after = hits[hits > down.stop]  # one period may be half an outage
+        if len(after) >= least and not down.adopted:
+            left.append(after)
+    return rest, openings
+
+
+def _silence(
+    opinion: Opinion, row: int, down: Outage, first: int, opening: Hits | None, certain: NDArray[np.bool_]
+) -> Event:
+    """The event of an outage, told by the last baseline that did not yet know of it.
+
+    Where it was certain as a drop before it was certain as an outage, it is that drop's event, and keeps its start.
+    """
+    start, known_at = down.start, down.certain
+    if opening is not None and len(early := opening[certain[opening] & (opening < down.certain)]):
+        start, known_at = int(opening[0]), int(early[0])
+    continued = known_at < first
+    start = first if continued else start
+    last = min(start, down.start) + 1
+    known = np.flatnonzero(np.isfinite(opinion.expected[row, :last] + opinion.spread[row, :last]))
+    return Event(
+        row=row,
+        start=start,
+        stop=down.stop,
+        hits=np.arange(start, down.stop),
+        kind=down.kind,
+        way=-1,
+        continued=continued,
+        known=max(known_at, first),
+        peak=max(start, down.start),
+        baseline=int(known[-1]) if len(known) else down.start,
+        down=down,
+    )
