@@ -14,6 +14,7 @@ __all__ = [
     "Ewma",
     "Frame",
     "Labels",
+    "Late",
     "Peers",
     "Scores",
     "Seasonal",
@@ -23,7 +24,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from detectors.adaptive import Adaptive
-    from detectors.detector import Banded, Detector
+    from detectors.detector import Banded, Detector, Late
     from detectors.ewma import Ewma
     from detectors.frame import Frame, Labels
     from detectors.peers import Peers
@@ -39,6 +40,6 @@ else:
 
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        home = {"Banded": "detector", "CAP": "scores", "Labels": "frame"}.get(name, name.lower())
+        home = {"Banded": "detector", "CAP": "scores", "Labels": "frame", "Late": "detector"}.get(name, name.lower())
         found = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
         return found

@@ -127,7 +127,11 @@ class Adaptive:
 
     def __call__(self, frame: Frame) -> Scores:
         """Score every point of the frame; the answer's arrays have the frame's shape."""
-        return Scores(*self._in_blocks(frame, 3, frame.values.shape[1], self._score))
+        return self.late(frame, 0)
+
+    def late(self, frame: Frame, first: int) -> Scores:
+        """The scores of the columns from `first` on, to the bit, for less work: few tails are fitted for a few."""
+        return Scores(*self._in_blocks(frame, 3, frame.values.shape[1] - first, lambda some: self._score(some, first)))
 
     def band(self, frame: Frame, threshold: float, first: int = 0) -> tuple[Floats, Floats]:
         """The lowest and the highest value of each column from `first` on that score less than `threshold`.
@@ -155,25 +159,52 @@ class Adaptive:
                     whole[some] = part
         return answer
 
-    def _score(self, frame: Frame) -> tuple[Floats, ...]:
-        """What is expected, the usual deviation and the score."""
-        past = self._past(frame)
+    def _score(self, frame: Frame, first: int) -> tuple[Floats, ...]:
+        """What is expected, the usual deviation and the score, for each column from `first` on."""
+        past = self._past(frame, first)
         score, sunken = self._together(past.logs[:-1], past.logs[-1], past.sunk)
         score[np.isnan(past.values)] = np.nan
         expected = _balance(past)
         np.fmax(expected, past.low.floor, out=expected, where=sunken)
         usual = np.repeat(_mean([tails[0].start for tails in past.tails[:-1]]), past.span, axis=1)
         spread = np.maximum(usual / deviates(np.log(self.tail)), RELATIVE_FLOOR * np.abs(expected))
-        part = slice(past.lead, past.lead + frame.values.shape[1])
+        part = slice(past.lead, past.lead + frame.values.shape[1] - first)
         return expected[:, part], spread[:, part], score[:, part]
 
-    def _past(self, frame: Frame) -> "_Past":
+    def _past(self, frame: Frame, first: int) -> "_Past":
+        """What the past says of the columns from `first` on, which the slow views must know of all."""
         calendar = Calendar.of(frame)
         values = calendar.whole(frame.values)
-        judge = _Judge(self, calendar, values.shape[1])
+        judge = _Judge(self, calendar)
+        since = (calendar.lead + first) // judge.span
+        begin = since * judge.span
         sums = views.Sums(values)
         level, profile = views.daily_level(sums, calendar), views.daily_profile(sums, calendar, self.days)
-        low = Low.of(
+        slow, slow_tails = judge([values - level, values - profile], 0)
+        far = np.fmin(*(np.abs(log) for log in slow)) > _FAR
+        calm = np.where(far, np.where(np.isnan(profile), level, profile), values)
+        sums = views.Sums(calm)
+        minutes, hours = (views.recent(sums, frame.periods(span)) for span in (_JUMP, _DRIFT))
+        off, width = calm - profile, frame.periods(_PERSISTENCE)
+        low = self._low(frame, calendar, values, level, profile)
+        quick = [values - minutes, values - hours, views.lasting(off, width), low.depth]
+        (*logs, deep), (*tails, deep_tails) = judge(quick, since)
+        low = low.later(begin)
+        return _Past(
+            values[:, begin:],
+            calendar.lead + first - begin,
+            judge.span,
+            [centre[:, begin:] for centre in (level, profile, minutes, hours)],
+            [*(log[:, begin:] for log in slow), *logs],
+            [*((tail.later(one, since), tail.later(two, since)) for one, two in slow_tails), *tails],
+            tuple(part[:, begin:] for part in views.before(off, width - 1)),
+            low,
+            deep_tails,
+            low.sure(-np.abs(deep), low.depth),
+        )
+
+    def _low(self, frame: Frame, calendar: Calendar, values: Floats, level: Floats, profile: Floats) -> Low:
+        return Low.of(
             values,
             level,
             profile,
@@ -182,17 +213,6 @@ class Adaptive:
             early=frame.periods(_EARLY),
             past=round(self.recent / _DAY * calendar.blocks),
         )
-        (*logs, deep), (*tails, deep_tails) = judge([values - level, values - profile, low.depth])
-        far = np.fmin(*(np.abs(log) for log in logs)) > _FAR
-        calm = np.where(far, np.where(np.isnan(profile), level, profile), values)
-        sums = views.Sums(calm)
-        minutes, hours = (views.recent(sums, frame.periods(span)) for span in (_JUMP, _DRIFT))
-        off, width = calm - profile, frame.periods(_PERSISTENCE)
-        quick, quick_tails = judge([values - minutes, values - hours, views.lasting(off, width)])
-        centres = [level, profile, minutes, hours]
-        sunk = low.sure(-np.abs(deep), low.depth)
-        logs, tails = [*logs, *quick], [*tails, *quick_tails]
-        return _Past(values, calendar.lead, judge.span, centres, logs, tails, off, width, low, deep_tails, sunk)
 
     def _together(self, logs: Sequence[Floats], lasting: Floats, sunk: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         """One score from the logarithms of the views' probabilities, each with its deviation's sign.
@@ -211,8 +231,8 @@ class Adaptive:
 
     def _edges(self, frame: Frame, threshold: float, first: int) -> tuple[Floats, ...]:
         """Where the score crosses the threshold on either side, for each column from `first` on."""
-        past, evidence = self._past(frame), log_probability(threshold)
-        columns = np.arange(past.lead + first, past.lead + frame.values.shape[1])
+        past, evidence = self._past(frame, first), log_probability(threshold)
+        columns = np.arange(past.lead, past.lead + frame.values.shape[1] - first)
         points = _Points.of(past, columns)
         low, high = np.fmin.reduce(points.centres), np.fmax.reduce(points.centres)
         far = np.fmax.reduce([tail.quantile(evidence, tails) for tails in points.tails[:-1]])
@@ -229,12 +249,12 @@ class Adaptive:
 
 @dataclass(frozen=True)
 class _Past:
-    """What the past says of every point, in whole days of which the frame begins at column `lead`.
+    """What the past says of every point, in whole days, in which what was asked for begins at column `lead`.
 
     `centres` are the values that the four views expect, `tails` those of the four and of the lasting deviation, each of
-    which holds for `span` columns, and `logs` what they say of the values. `off` are the deviations from the profile,
-    of which the lasting one is the mean over `width` columns. `sunk` is how sure the depths of `low` are, by the
-    tails `deep`.
+    which holds for `span` columns, and `logs` what they say of the values. `left` are the sum and the number of the
+    deviations from the profile that the points before have left in the lasting one. `sunk` is how sure the depths of
+    `low` are, by the tails `deep`.
     """
 
     values: Floats
@@ -243,8 +263,7 @@ class _Past:
     centres: Sequence[Floats]
     logs: Sequence[Floats]
     tails: Sequence[tail.Pair]
-    off: Floats
-    width: int
+    left: tuple[Floats, ...]
     low: Low
     deep: tail.Pair
     sunk: Floats
@@ -254,7 +273,7 @@ class _Past:
 class _Points:
     """The same for some columns, in flat arrays, so that any of their points can be asked for any value.
 
-    `total` and `count` are of the deviations from the profile that the point before has left in the lasting one.
+    `total` and `count` are what was `left`.
     """
 
     centres: Sequence[Floats]
@@ -267,7 +286,7 @@ class _Points:
     @classmethod
     def of(cls, past: _Past, columns: Places) -> "_Points":
         moments = columns // past.span
-        total, count = views.before(past.off, past.width - 1)
+        total, count = past.left
         return cls(
             [centre[:, columns].ravel() for centre in past.centres],
             [tail.flat(tails, moments) for tails in past.tails],
@@ -294,42 +313,51 @@ class _Points:
 class _Judge:
     """Tells how rare each deviation is, by the tails of its own past."""
 
-    def __init__(self, detector: Adaptive, calendar: Calendar, time: int) -> None:
+    def __init__(self, detector: Adaptive, calendar: Calendar) -> None:
         self._detector, self._calendar = detector, calendar
         self._every = max(1, calendar.blocks // _REFRESH)
         while calendar.blocks % self._every:
             self._every -= 1
         self.span = self._every * calendar.block
-        self._moments = time // self.span
 
-    def __call__(self, deviations: Sequence[Floats]) -> tuple[list[Floats], list[tail.Pair]]:
-        """For each view the logarithms of the probabilities, with the deviations' signs, and its tails."""
+    def __call__(self, deviations: Sequence[Floats], since: int) -> tuple[list[Floats], list[tail.Pair]]:
+        """For each view the logarithms of the probabilities, with the deviations' signs, and its tails.
+
+        Both from the moment `since` on, of which each has `span` columns.
+        """
         sizes = [np.abs(one) for one in deviations]
-        recent, whole = self._tails(np.concatenate([views.maxima(size, self._calendar.block) for size in sizes]))
+        recent, whole = self._tails(np.concatenate([views.maxima(size, self._calendar.block) for size in sizes]), since)
         logs, tails = [], []
         for i, size in enumerate(sizes):
-            rows = slice(i * len(size), (i + 1) * len(size))
+            rows, part = slice(i * len(size), (i + 1) * len(size)), slice(since * self.span, None)
             tails.append((tail.rows(recent, rows), tail.rows(whole, rows)))
-            logs.append(np.copysign(tail.log_probability(size, tails[-1], self.span), deviations[i]))
+            logs.append(np.copysign(tail.log_probability(size[:, part], tails[-1], self.span), deviations[i][:, part]))
         return logs, tails
 
-    def _tails(self, largest: Floats) -> tuple[tail.Tail, tail.Tail]:
+    def _tails(self, largest: Floats, since: int) -> tuple[tail.Tail, tail.Tail]:
         """The tails of the last days and of the memory, which is told from the last days while it is young."""
         day, detector = self._calendar.blocks, self._detector
-        (recent,) = self._fits(largest, self._every, detector.recent, (detector.tail,))
-        (whole,) = self._fits(largest, day, detector.memory, (detector.rare,))
+        times = day // self._every
+        (recent,) = self._fits(largest, self._every, detector.recent, (detector.tail,), since)
+        (whole,) = self._fits(largest, day, detector.memory, (detector.rare,), since // times)
+        whole = tail.later(tail.repeat(whole, times), since % times)
         born = np.argmax(~np.isnan(largest), axis=1)[:, None]
         first = largest[:, : -(-int(born.max(initial=0) + _YOUNG * day) // day) * day]
-        (rarest,) = self._fits(first, self._every, detector.recent, (detector.rare,))
-        young = np.arange(rarest.start.shape[1]) * self._every < born + _YOUNG * day
-        whole = tail.repeat(whole, day // self._every)
-        whole = tail.begin(whole, rarest, young | np.isnan(whole.start[:, : young.shape[1]]))
+        if first.shape[1] > since * self._every:
+            (rarest,) = self._fits(first, self._every, detector.recent, (detector.rare,), since)
+            young = (since + np.arange(rarest.start.shape[1])) * self._every < born + _YOUNG * day
+            whole = tail.begin(whole, rarest, young | np.isnan(whole.start[:, : young.shape[1]]))
         return tail.where(np.isnan(recent.start) | (recent.scale == 0), whole, recent), whole
 
-    def _fits(self, largest: Floats, every: int, window: timedelta, shares: Sequence[float]) -> list[tail.Tail]:
+    def _fits(
+        self, largest: Floats, every: int, window: timedelta, shares: Sequence[float], since: int
+    ) -> list[tail.Tail]:
+        """The tails from the moment `since` on, of which each is `every` blocks; before its window nothing counts."""
         day = self._calendar.blocks
-        least = max(2, round(self._detector.warm_up / _DAY * day))
-        return tail.fits(largest, every, round(window / _DAY * day), shares, least, day)
+        least, width = max(2, round(self._detector.warm_up / _DAY * day)), round(window / _DAY * day)
+        begin = max(0, since * every - width - day) // day * day
+        fitted = tail.fits(largest[:, begin:], every, width, shares, least, day)
+        return [tail.later(one, since - begin // every) for one in fitted]
 
 
 def _balance(past: _Past) -> Floats:

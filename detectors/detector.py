@@ -6,8 +6,6 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
 from detectors.blocks import Floats
 from detectors.frame import Frame
 from detectors.scores import Scores
@@ -48,14 +46,28 @@ class Banded(Detector, Protocol):
         """The lowest and the highest value of each column from `first` on that score less than `threshold`."""
 
 
+@runtime_checkable
+class Late(Detector, Protocol):
+    """A detector to which the scores of a frame's last columns alone are less work than all of them."""
+
+    def late(self, frame: Frame, first: int) -> Scores:
+        """The scores of the columns from `first` on: to the bit those of a whole call."""
+
+
+def late(detector: Detector, frame: Frame, first: int) -> Scores:
+    """The detector's scores of the columns from `first` on, without the rest of its answer."""
+    if isinstance(detector, Late):
+        return detector.late(frame, first)
+    whole = detector(frame)
+    return Scores(*(array[:, first:].copy() for array in (whole.expected, whole.spread, whole.score)))
+
+
 def banded(detector: Detector, frame: Frame, threshold: float, first: int = 0) -> Scores:
-    """The detector's scores, and from column `first` on the band that it has of its own at the threshold, if any."""
-    scores = detector(frame)
+    """The same with the band that the detector has of its own at the threshold, if any."""
+    scores = late(detector, frame, first)
     if not isinstance(detector, Banded):
         return scores
-    before = np.full((len(frame.values), first), np.nan)
-    lower, upper = (np.hstack([before, edge]) for edge in detector.band(frame, threshold, first))
-    return Scores(scores.expected, scores.spread, scores.score, lower, upper)
+    return Scores(scores.expected, scores.spread, scores.score, *detector.band(frame, threshold, first))
 
 
 @cache

@@ -22,7 +22,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.detector import Detector, compares_rows
+from detectors.detector import Detector, Late, compares_rows
 from detectors.frame import Frame
 from detectors.scores import CAP, Scores
 
@@ -99,6 +99,17 @@ def _the_future_changes_nothing(detector: Detector) -> None:
     whole, time = detector(frame), frame.values.shape[1]
     for cut in (0, 1, time // 3, time - 97, time - 1):
         _same(detector(frame.columns(0, cut)), _columns(whole, slice(cut)), f"the first {cut} of {time} columns")
+
+
+def _what_is_late_is_the_same(detector: Detector) -> None:
+    if not isinstance(detector, Late):
+        return
+    frame = _traffic(detector, rows=3, more=2 * DAY, seed=2)
+    whole, time = detector(frame), frame.values.shape[1]
+    for first in (0, 1, time // 3, time - 97, time - 1, time):
+        _same(
+            detector.late(frame, first), _columns(whole, slice(first, None)), f"the columns from {first} of {time} on"
+        )
 
 
 def _history_suffices(detector: Detector) -> None:
@@ -197,6 +208,7 @@ def _an_incident_stays_what_it_was(detector: Detector) -> None:
 LAWS: tuple[Law, ...] = (
     Law("rows are independent", "sharding and row blocks change nothing", _rows_are_independent),
     Law("the future changes nothing", "a backfill equals the live runs", _the_future_changes_nothing),
+    Law("what is late is the same", "a run that asks for its day alone is right", _what_is_late_is_the_same),
     Law("history suffices", "a short fetch and the cache are enough", _history_suffices),
     Law("units do not matter", "bytes, kB and packets have one threshold", _units_do_not_matter),
     Law("a missing point is nothing", "gaps are safe", _a_missing_point_is_nothing),

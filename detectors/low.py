@@ -46,8 +46,11 @@ class Low:
 
     def at(self, columns: Places) -> "Low":
         """Those of some columns, a row after the other."""
-        arrays = (self.floor, self.fall, self.before, self.depth)
-        return Low(*(array[:, columns].ravel() for array in arrays))
+        return Low(*(array[:, columns].ravel() for array in (self.floor, self.fall, self.before, self.depth)))
+
+    def later(self, begin: int) -> "Low":
+        """Those from a column on."""
+        return Low(*(array[:, begin:] for array in (self.floor, self.fall, self.before, self.depth)))
 
     def depth_of(self, values: Floats, at: Places) -> Floats:
         """How deep other values would be at some of the points."""

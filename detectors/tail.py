@@ -228,6 +228,11 @@ def rows(tail: Tail, some: slice) -> Tail:
     return _each(lambda array: array[some], tail)
 
 
+def later(tail: Tail, since: int) -> Tail:
+    """The tail from that moment on."""
+    return _each(lambda array: array[:, since:], tail)
+
+
 def repeat(tail: Tail, times: int) -> Tail:
     """The tail at moments that are `times` as frequent."""
     return _each(lambda array: np.repeat(array, times, axis=1), tail)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import Banded, Detector, Frame, Scores
-from detectors.detector import banded, compares_rows
+from detectors.detector import banded, compares_rows, late
 from job.anomaly import split_labels
 from job.judge import Verdict, context, flags, judge, picked, settling
 from job.memory import MOST
@@ -187,8 +187,7 @@ def _scores(detector: Detector, frame: Frame, settled: datetime, threshold: floa
     low = max(0, frame.column(settled - detector.history))
     asked = frame.columns(low, frame.values.shape[1])
     skip = asked.column(settled)
-    answer = detector(asked) if threshold is None else banded(detector, asked, threshold, skip)
-    return _each(lambda array: array[:, skip:].copy(), answer)
+    return late(detector, asked, skip) if threshold is None else banded(detector, asked, threshold, skip)
 
 
 def _zeroed(frame: Frame) -> Frame:

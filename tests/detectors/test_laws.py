@@ -102,9 +102,17 @@ def echoes(frame: Frame, scores: Scores) -> Scores:
     return Scores(scores.expected, scores.spread, late)
 
 
+class Hasty(ZScore):
+    """Takes the last columns for the whole."""
+
+    def late(self, frame: Frame, first: int) -> Scores:
+        return self(frame.columns(first, frame.values.shape[1]))
+
+
 @pytest.mark.parametrize(
     ("name", "detector"),
     [
+        ("what is late is the same", Hasty()),
         ("rows are independent", Broken(spoil=peers)),
         ("the future changes nothing", Broken(spoil=looks_ahead)),
         ("history suffices", Short()),
