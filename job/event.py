@@ -38,6 +38,11 @@ class Event:
     baseline: int
     down: Outage | None = None
 
+    @property
+    def direction(self) -> Literal["up", "down"]:
+        """The way in words."""
+        return "up" if self.way > 0 else "down"
+
 
 def events_of(
     frame: Frame,

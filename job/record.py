@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,39 +37,34 @@ def record(
 ) -> Anomaly:
     """Write down one event."""
     row, step, silent = event.row, frame.step, event.kind in {"zero", "absent"}
-    expected, lower, upper = _baseline(frame, opinion, event, policy.cut)
-    observed = float(frame.values[row, event.peak])
-    expected, lower = (_tidy(one, upper, 0.0 if np.isnan(observed) else observed) for one in (expected, lower))
-    spoke = [n for n, s in sorted(scores.items()) if np.isfinite(s.expected[row, event.baseline])]
-    said = {name: significant(float(scores[name].score[row, event.peak]), 4) for name in spoke}
+    observed, expected, lower, upper = _levels(frame, opinion, event, policy.cut)
+    said = _said(scores, event)
     times_over, share = _beyond(event, observed, expected, upper if event.way > 0 else lower)
-    score = float(opinion.score[row, event.peak])
-    if silent:
-        score = max(-times_over * policy.cut, -CAP) + 0.0  # never -0.0
+    # Of silence no detector says how odd it is; + 0.0, so that it is never -0.0.
+    score = max(-times_over * policy.cut, -CAP) + 0.0 if silent else float(opinion.score[row, event.peak])
     lowest = 0.0 if np.nanmin(frame.values[row]) >= 0 else -np.inf
-    start, stop = frame.start + event.start * step, frame.start + event.stop * step
-    direction: Literal["up", "down"] = "up" if event.way > 0 else "down"
+    start = frame.start + event.start * step
     resource, labels = split_labels(frame.labels[row])
     draft = Anomaly.model_construct(
         schema_=SCHEMA,
-        id=identity(subject.project, subject.query, frame.labels[row], start, direction),
+        id=identity(subject.project, subject.query, frame.labels[row], start, event.direction),
         project=subject.project,
         metric=subject.metric,
         query=subject.query,
         resource=resource,
         labels=labels,
         start=start,
-        end=stop,
+        end=frame.start + event.stop * step,
         peak=frame.start + event.peak * step,
         continued=event.continued,
         ongoing=event.stop == frame.values.shape[1],
         adopted=bool(event.down and event.down.adopted),
         kind=event.kind,
-        direction=direction,
+        direction=event.direction,
         severity=_severity(event, step, times_over, share),
         score=significant(score, 4),
         votes={name: value for name, value in said.items() if value * event.way >= policy.cut},
-        detectors=len(spoke),
+        detectors=len(said),
         observed=significant(observed) if np.isfinite(observed) else None,
         expected=significant(expected),
         lower=significant(max(lower, lowest)),
@@ -79,10 +73,24 @@ def record(
         excess=significant(_excess(frame, opinion, event, expected if silent else None)),
         excess_unit=total_unit(subject.unit),
         step=round(step.total_seconds()),
-        history={name: duration_text(subject.histories[name]) for name in spoke},
+        history={name: duration_text(subject.histories[name]) for name in said},
         sentence="",
     )
     return draft.model_copy(update={"sentence": sentence.of(draft)})
+
+
+def _said(scores: Mapping[str, Scores], event: Event) -> dict[str, float]:
+    """What each detector that had a baseline says of the peak."""
+    spoke = {name: one for name, one in sorted(scores.items()) if np.isfinite(one.expected[event.row, event.baseline])}
+    return {name: significant(float(one.score[event.row, event.peak]), 4) for name, one in spoke.items()}
+
+
+def _levels(frame: Frame, opinion: Opinion, event: Event, cut: float) -> tuple[float, float, float, float]:
+    """What was observed at the peak, what was expected, and its band."""
+    observed = float(frame.values[event.row, event.peak])
+    expected, lower, upper = _baseline(frame, opinion, event, cut)
+    expected, lower = (_tidy(one, upper, 0.0 if np.isnan(observed) else observed) for one in (expected, lower))
+    return observed, expected, lower, upper
 
 
 def _baseline(frame: Frame, opinion: Opinion, event: Event, cut: float) -> tuple[float, float, float]:
