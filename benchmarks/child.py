@@ -225,9 +225,17 @@ def kernels(*, short: bool) -> Iterator[Any]:
     yield kernels(short)
 
 
+def default() -> Iterator[Any]:
+    """The default detection."""
+    from benchmarks.kernels import default
+
+    yield
+    yield default()
+
+
 MEASUREMENTS: dict[str, Measurement] = {
     function.__name__: function
-    for function in (read, as_dataframe, script, only_bytes, job, through, start, kept, kernels)
+    for function in (read, as_dataframe, script, only_bytes, job, through, start, kept, kernels, default)
 }
 
 

@@ -35,6 +35,24 @@ def kernels(short: bool) -> list[Measured]:
         return [*_moving(values), _medians(values), *_linear(values, 1 if short else 3), _robust(values, short)]
 
 
+def default() -> list[tuple[str, float]]:
+    """What a point costs the default detection: of all of six weeks, and of a day with the history that it needs."""
+    from datetime import UTC, datetime, timedelta
+
+    from detectors import Adaptive, Frame
+
+    values = np.tile(traffic(128), (1, 3))
+    values *= np.random.default_rng(1).lognormal(0.0, 0.1, values.shape)
+    frame = Frame(values, datetime(2026, 1, 5, tzinfo=UTC), timedelta(minutes=5), ({},) * len(values))
+    detector = Adaptive()
+    last = frame.columns(values.shape[1] - DAY - detector.history // frame.step, values.shape[1])
+    whole, late = _a_point(detector, values.size, frame), _a_point(detector.late, 1, last, last.values.shape[1] - DAY)
+    return [
+        ("the default, every point of six weeks of 5 minutes", whole),
+        ("the default, a day after its history of 5 minutes, of all points read", late / last.values.size),
+    ]
+
+
 def _moving(values: Floats) -> Iterator[Measured]:
     import pandas as pd
 

@@ -18,8 +18,8 @@ from detectors.scores import CAP, RELATIVE_FLOOR, Scores
 
 _DAY = timedelta(days=1)
 
-_POINTS = 2**19
-"""A block of rows has about so many points: 4 MB an array, of which some thirty live at once."""
+_POINTS = 2**17
+"""A block of rows has about so many points: 1 MB an array, of which some thirty live at once."""
 
 _JUMP, _DRIFT, _PERSISTENCE = timedelta(minutes=2), timedelta(minutes=40), timedelta(hours=2)
 """Of which stretches the views of the last minutes and hours take means."""
