@@ -94,14 +94,14 @@ def _spans(quiet: NDArray[np.bool_]) -> NDArray[np.intp]:
 def _row(
     frame: Frame, row: int, spans: list[tuple[int, int, Silence]], policy: Policy, told: NDArray[np.bool_]
 ) -> list[Outage]:
-    """The outages of one row, in the order of time; one of them gives no reason to expect the next."""
+    """The outages of one row, in the order of time; one of them gives no reason to expect the next, several do."""
+    found: list[Outage] = []
     least, adopted = _least(frame, policy), frame.periods(policy.adopt)
     values, day = frame.values[row], frame.periods(BEFORE)
-    ends = np.array([end for begin, end, kind in spans if kind == "zero" and end - begin >= least and told[begin]])
-    told, found = told.copy(), []
+    told = told.copy()
     for begin, end, kind in spans:
         usual = values[np.flatnonzero(told[:begin])[-day:]] if end - begin >= least else values[:0]
-        habit = kind == "zero" and np.count_nonzero((ends <= begin) & (ends > begin - day)) >= OFTEN
+        habit = kind == "zero" and sum(down.kind == kind and down.stop > begin - day for down in found) >= OFTEN
         if habit or not _known(usual, day, policy):
             continue
         wait = max(least, TWICE * _longest(usual)) if kind == "absent" else least
