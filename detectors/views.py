@@ -48,7 +48,7 @@ def _from_zero(increments: Floats) -> Floats:
 def _stretch(sums: Floats, width: int) -> Floats:
     """The sum over [t - width, t) for every t, the part before the first column being empty."""
     answer = sums.copy()
-    answer[:, width:] -= sums[:, : sums.shape[1] - width]
+    answer[:, width:] -= sums[:, : max(0, sums.shape[1] - width)]
     return answer
 
 

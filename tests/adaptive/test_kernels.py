@@ -44,7 +44,7 @@ def middle(points: list[float]) -> float:
     return float(np.median(there)) if there else np.nan
 
 
-@pytest.mark.parametrize("width", [1, 3, 50])
+@pytest.mark.parametrize("width", [1, 3, 50, 121, 150, 500])
 def test_the_mean_of_a_stretch(width: int) -> None:
     values = awkward(8, 120)
     got = views.Sums(values).mean(width)

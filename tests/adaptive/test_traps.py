@@ -160,6 +160,14 @@ def test_after_days_without_points_there_is_something_expected_wherever_there_is
     assert np.isfinite(scores.expected[0, ONSET:][known]).all()
 
 
+@pytest.mark.parametrize("days", [0.2, 1, 3, 5, 6.1, 9, 12])
+def test_a_history_of_any_length_is_scored(days: float) -> None:
+    values = calm()[: round(days * DAY)]
+    scores = score(values)
+    assert scores.shape == values.shape
+    assert np.isfinite(scores[2 * DAY :]).all()
+
+
 def test_a_low_quarter_of_an_hour_is_normal_where_there_are_such_every_day() -> None:
     values = calm()
     for day in range(LONG):
