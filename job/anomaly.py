@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
@@ -123,8 +123,3 @@ def lines(anomalies: Iterable[Anomaly]) -> bytes:
     """The records as an object's bytes, in the order of time and then of series."""
     ordered = sorted(anomalies, key=lambda a: (a.start, a.id))
     return "".join(a.line() + "\n" for a in ordered).encode()
-
-
-def day_of(moment: datetime) -> str:
-    """The UTC day of a moment, as in the objects' names."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d")

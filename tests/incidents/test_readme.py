@@ -21,6 +21,8 @@ from tests.page.findings import DAY
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
+OPTIONAL = "what reads the lines here is in the dev extra, which is not installed"
+
 
 def block(language: str, holds: str) -> str:
     (found,) = [b for b in re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL) if holds in b]
@@ -69,7 +71,7 @@ def test_bigquery_is_shown_the_folders_that_are_written() -> None:
 
 
 def test_duckdb_reads_what_was_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    duckdb = pytest.importorskip("duckdb")
+    duckdb = pytest.importorskip("duckdb", reason=OPTIONAL)
     store = Folder(tmp_path / "netanomaly-out")
     store.put("anomalies/date=2026-11-22/metric=x/p.part-00.jsonl", lines([event("in bytes", 5000, 1000)]))
     with (tmp_path / "log").open("w") as log:
@@ -85,7 +87,7 @@ def test_duckdb_reads_what_was_announced(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_duckdb_reads_a_bucket_as_it_is_shown(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # asks over gRPC, which the emulator lacks
-    duckdb, gcsfs = pytest.importorskip("duckdb"), pytest.importorskip("gcsfs")
+    duckdb, gcsfs = pytest.importorskip("duckdb", reason=OPTIONAL), pytest.importorskip("gcsfs", reason=OPTIONAL)
     bucket, client = cloud.make_bucket(), cloud.client()
     there = client.bucket(bucket).blob("incidents/date=2026-11-22/incidents.jsonl")
     there.upload_from_string(group([event("in bytes", 5000, 1000)])[0].line() + "\n")
