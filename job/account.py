@@ -44,7 +44,9 @@ Ended: TypeAlias = Literal["", "over", "learned", "adopted"]
 def sentence(incident: "Incident", worst: Anomaly, ended: Ended = "") -> str:
     """Say what it is, where, how much of the group, how long, and by what it was judged."""
     span = _span(incident, ended)
-    parts = [f"{incident.nature.capitalize()} at {incident.where}{_of(incident)}: {_what(worst)}, {span}."]
+    many = affected(incident)
+    of = f" ({many})" if many else ""
+    parts = [f"{incident.nature.capitalize()} at {incident.where}{of}: {_what(worst)}, {span}."]
     totals = [
         quantity(abs(value), unit) + (" more" if value > 0 else " less")
         for value, unit in ((incident.excess_bytes, "By"), (incident.excess_packets, "packets"))
@@ -53,21 +55,42 @@ def sentence(incident: "Incident", worst: Anomaly, ended: Ended = "") -> str:
     if totals:
         parts.append(f"In all {' and '.join(totals)} than expected.")
     if incident.evidence:
-        said = "; ".join(incident.evidence)
-        parts.append(f"{said[0].upper()}{said[1:]}." if incident.confidence == 0 else f"Because {said}.")
+        parts.append(_because(incident))
     parts.append(_judged(worst))
     return " ".join(parts)
 
 
-def _of(incident: "Incident") -> str:
-    """How many resources, and of how many."""
+def _because(incident: "Incident") -> str:
+    """The evidence as a sentence."""
+    said = "; ".join(incident.evidence)
+    return f"{said[0].upper()}{said[1:]}." if incident.confidence == 0 else f"Because {said}."
+
+
+def split(incident: "Incident") -> tuple[str, str]:
+    """What happened, and by what it was judged: the incident's sentence without its evidence, which stands between."""
+    if not incident.evidence:
+        return incident.sentence, ""
+    what, _, judged = incident.sentence.partition(f" {_because(incident)} ")
+    return what, judged
+
+
+def affected(incident: "Incident") -> str:
+    """How many resources, and of how many: `1 VM of 12`, `all 12 VMs`; nothing where that says nothing."""
     if incident.resources == 1 and incident.tested is None:
         return ""
-    kind = _KINDS.get(incident.resource.type, "resource")
+    kind = _kind(incident.resource.type)
     many = f"{incident.resources} {kind}{'s' if incident.resources > 1 else ''}"
     if incident.tested is None:
-        return f" ({many})"
-    return f" (all {many})" if incident.tested == incident.resources else f" ({many} of {incident.tested})"
+        return many
+    if incident.tested == 1:
+        return f"the only {kind}"
+    return f"all {many}" if incident.tested == incident.resources else f"{many} of {incident.tested}"
+
+
+def _kind(resource: str) -> str:
+    """What people call one of a type of resource; each kind of load balancer has a type of its own."""
+    rule = resource.endswith(("_lb_rule", "LoadBalancerRule"))
+    return _KINDS.get(resource, "forwarding rule" if rule else "resource")
 
 
 def _score(score: float) -> str:
@@ -77,7 +100,19 @@ def _score(score: float) -> str:
 
 EXPLORER = "https://console.cloud.google.com/monitoring/metrics-explorer"
 
-_KINDS = {"gce_instance": "VM", "nat_gateway": "NAT gateway", "vpn_gateway": "VPN tunnel", "file": "host"}
+_KINDS = {
+    "gce_instance": "VM",
+    "nat_gateway": "NAT gateway",
+    "vpn_gateway": "VPN tunnel",
+    "interconnect": "circuit",
+    "interconnect_attachment": "attachment",
+    "k8s_node": "node",
+    "k8s_pod": "pod",
+    "cloud_run_revision": "service",
+    "vpc_access_connector": "connector",
+    "cloudsql_database": "database",
+    "file": "host",
+}
 
 
 def _what(worst: Anomaly) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from job import account
 from job.anomaly import BANDS, band
 from job.found import Found
 from job.incident import Incident
@@ -12,7 +13,7 @@ from job.kinship import Thing
 from job.sentence import noun
 from job.series import Trace, key
 from job.templates import asset, libraries, template
-from job.units import clean, lasting, quantity, utc
+from job.units import clean, lasting, many, quantity, utc
 
 CHARTS = 120
 """So many charts a page has at most, those of the worst incidents."""
@@ -20,8 +21,8 @@ CHARTS = 120
 EACH = 4
 """So many charts an incident has at most."""
 
-BARS = 60
-"""So many incidents the timeline has at most."""
+BARS = 30
+"""So many incidents the timeline has at most, so that the list is not far below."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ def render(found: Found, since: datetime, until: datetime, skipped: Sequence[Ski
         looked=list(_looked(found)),
         muted=sum(1 for i in incidents if i.muted),
         held=held,
-        skipped=skipped,
-        problems=found.problems,
+        skipped=[Skipped(clean(one.what, 300), clean(one.why, 1000)) for one in skipped],
+        problems=[clean(words, 1000) for words in found.problems],
         data={"charts": list(charts.values()), "bars": _bars(incidents), "since": _ms(since), "until": _ms(until)},
         style=asset("page.css"),
         script=asset("dress.js") + asset("page.js"),
@@ -72,20 +73,25 @@ def _summary(incidents: Sequence[Incident]) -> str:
     counts = {name: sum(1 for i in told if band(i.severity) == name) for _, name in BANDS}
     on = sum(1 for i in told if i.state != "closed")
     said = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
-    many = f"{len(told)} incident{'s' if len(told) > 1 else ''}"
-    return f"{many}: {said}. {on or 'None'} still on. Worst: {told[0].nature} at {clean(told[0].where, 120)}."
+    worst = told[0]
+    lasted = lasting(timedelta(seconds=worst.duration)) + ("" if worst.state == "closed" else ", still on")
+    named = f"Worst: {worst.nature} at {clean(worst.where, 120)}, from {worst.start:%Y-%m-%d %H:%M}, {lasted}."
+    return f"{many(len(told), 'incident')}: {said}. {on or 'None'} still on. {named}"
 
 
 def _row(incident: Incident, found: Found, charts: Mapping[tuple[Any, ...], dict[str, Any]]) -> dict[str, Any]:
     """What the template shows of an incident."""
     drawn = [(t, c) for t, k in _drawn(incident, found) if (c := charts.get(k))]
+    what, judged = account.split(incident)
     return {
         "incident": incident,
         "band": band(incident.severity),
         "lasted": lasting(timedelta(seconds=incident.duration)),
         "where": clean(incident.where, 120),
-        "sentence": clean(incident.sentence, 3000),
-        "evidence": [clean(words, 500) for words in incident.evidence],
+        "affected": account.affected(incident),
+        "sentence": clean(what, 3000),
+        "judged": clean(judged, 1000),
+        "evidence": [clean(words, 500) for words in incident.evidence] if judged else [],
         "top": [clean(top.sentence, 1000) for top in incident.top],
         "text": clean(f"{incident.where} {incident.nature} {' '.join(t.metric for t in incident.top)}", 1000).lower(),
         "muted": clean(incident.muted or "", 200),
@@ -151,6 +157,7 @@ def _bars(incidents: Sequence[Incident]) -> list[dict[str, Any]]:
     """The timeline's bars, the worst incidents first."""
     return [
         {
+            "id": f"i-{i.id}",
             "name": f"{n + 1}. {clean(i.nature, 40)}, {clean(i.where, 40)}",
             "start": _ms(i.start),
             "end": _ms(i.end),

@@ -13,5 +13,6 @@ function dress(plot) {
   }
   for (const grid of plot.center) if ("grid_line_color" in grid) grid.grid_line_color = colour("line");
   plot.toolbar.logo = null;
+  if (matchMedia("(pointer: coarse)").matches) plot.toolbar.active_drag = null; // a finger on it scrolls the page
 }
 

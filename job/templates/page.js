@@ -70,7 +70,7 @@
     const narrow = place.clientWidth < 600; // a phone has room for their numbers in the list below
     const names = bars.map((b, n) => (narrow ? n + 1 + "." : b.name));
     const plot = Bokeh.Plotting.figure({
-      height: 70 + 20 * bars.length, sizing_mode: "stretch_width", x_axis_type: "datetime", x_axis_label: "UTC",
+      height: 70 + 16 * bars.length, sizing_mode: "stretch_width", x_axis_type: "datetime", x_axis_label: "UTC",
       x_range: new Bokeh.Range1d({ start: first, end: last }), y_range: new Bokeh.FactorRange({ factors: [...names].reverse() }),
       tools: "xpan,xwheel_zoom,xbox_zoom,reset",
     });
@@ -82,8 +82,22 @@
     plot.add_tools(new Bokeh.HoverTool({ renderers: [drawn], tooltips: [["", "@name"], ["from", "@start{%F %H:%M}"], ["to", "@end{%F %H:%M}"]], formatters: { "@start": "datetime", "@end": "datetime" } }));
     if (narrow) for (const axis of plot.xaxis) axis.ticker.setv({ desired_num_ticks: 3 });
     dress(plot);
+    plot.on_event("tap", (event) => {
+      const bar = bars[bars.length - 1 - Math.floor(event.y)];
+      if (bar) location.hash = bar.id;
+    });
     Bokeh.Plotting.show(plot, place);
     place.plot = plot;
+  }
+
+  // An address that ends in an incident's id opens it, whatever is filtered.
+  function follow() {
+    const item = document.getElementById(location.hash.slice(1));
+    if (!item || !item.classList.contains("incident")) return;
+    if (item.hidden) document.getElementById("filters").reset();
+    item.hidden = false;
+    item.firstElementChild.open = true;
+    item.scrollIntoView();
   }
 
   function filters() {
@@ -120,4 +134,6 @@
 
   filters();
   if (window.Bokeh) { timeline(); charts(); }
+  window.addEventListener("hashchange", follow);
+  follow();
 })();

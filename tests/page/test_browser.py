@@ -116,14 +116,59 @@ def test_hostile_labels_do_nothing(browser: Any, tmp_path: Path, name: str) -> N
     assert complaints(browser) == []
 
 
-def test_a_phone_has_room_for_the_timeline(browser: Any, tmp_path: Path) -> None:
-    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+@pytest.fixture
+def phone(browser: Any) -> Iterator[Any]:
+    shape = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", shape)
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    yield browser
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_phone_has_room_for_the_timeline(phone: Any, tmp_path: Path) -> None:
+    browser = phone
     opened(browser, tmp_path, render(findings(many(6)), DAY, NEXT))
     wait_for(browser, "return document.getElementById('timeline').plot?.inner_width > 0")
     assert browser.execute_script("return document.getElementById('timeline').plot.inner_width") > 200
     assert browser.execute_script("return document.documentElement.scrollWidth <= 390")
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_finger_on_a_chart_scrolls_the_page(phone: Any, tmp_path: Path) -> None:
+    opened(phone, tmp_path, render(findings(many(6)), DAY, NEXT))
+    wait_for(phone, "return document.querySelector('figure')?.dataset.ready")
+    place = """const plot = document.querySelector('figure .plot'); plot.scrollIntoView({ block: 'center' });
+      const { x, y, width, height } = plot.getBoundingClientRect(); return [x + width / 2, y + height / 2];"""
+    x, y = phone.execute_script(place)
+    before = phone.execute_script("return scrollY")
+    for kind, up in (("touchStart", 0), *(("touchMove", 20 * n) for n in range(1, 11))):
+        phone.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y - up}]})
+    phone.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    wait_for(phone, f"return scrollY > {before + 100}")
+
+
+def test_an_address_and_a_bar_open_their_incident(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+
+    found = findings(many(6))
+    opened(browser, tmp_path, render(found, DAY, NEXT))
+    wait_for(browser, "return document.getElementById('timeline').plot?.inner_width > 0")
+    is_open = "return document.getElementById(arguments[0]).firstElementChild.open"
+    last, fourth = f"i-{found.incidents[5].id}", f"i-{found.incidents[3].id}"
+    assert not browser.execute_script(is_open, last)
+    browser.execute_script("document.querySelector('input[type=search]').value = 'nothing of this name'")
+    browser.execute_script("document.getElementById('filters').dispatchEvent(new Event('input'))")
+    assert shown(browser) == 0
+    browser.execute_script("location.hash = arguments[0]", last)
+    wait_for(browser, "return document.querySelectorAll('.incident:not([hidden])').length === 6")
+    assert browser.execute_script(is_open, last)
+
+    timeline = browser.find_element(By.ID, "timeline")
+    high = browser.execute_script("return document.getElementById('timeline').plot.inner_height")
+    from_middle = 5 + round(high * 3.5 / 6) - timeline.size["height"] // 2  # the frame begins 5 pixels below the top
+    ActionChains(browser).move_to_element_with_offset(timeline, 0, from_middle).click().perform()
+    wait_for(browser, f"return location.hash === '#{fourth}'")
 
 
 def test_a_thousand_incidents_open_fast(browser: Any, tmp_path: Path) -> None:
@@ -170,7 +215,7 @@ def test_words_stand_out_from_their_ground(browser: Any, tmp_path: Path, scheme:
     opened(browser, tmp_path, render(findings(many(6)), DAY, NEXT))
     dark = browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 28)"
     assert dark == (scheme == "dark")
-    for selector in (".sentence", ".badge", ".when", ".links", "h1 small"):
+    for selector in (".sentence", ".badge", ".when", ".judged", ".rank", "h1 small"):
         assert contrast(browser, selector) >= 4.5, selector
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 

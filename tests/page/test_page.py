@@ -82,6 +82,15 @@ def test_what_was_skipped_and_what_cannot_be_read_is_named() -> None:
     assert "line 3 is no anomaly record" in text
 
 
+def test_what_happened_why_it_is_thought_and_by_what_it_was_judged_stand_apart() -> None:
+    found = findings([event("in bytes", 5000, 1000)])
+    (incident,) = found.incidents
+    page = Page(render(found, DAY, NEXT))
+    what, because, judged = incident.sentence.partition(" Because ")[0], incident.evidence[0], "Compared with"
+    assert [page.text.count(words) for words in (what, f"because {because}", judged)] == [1, 1, 1]
+    assert f"{incident.confidence:.0%} sure that it is a case of {incident.nature}" in page.text
+
+
 def test_muted_incidents_are_shown_as_muted_and_not_counted() -> None:
     found = findings([event("in bytes", 5000, 1000)])
     found = replace(found, incidents=tuple(i.model_copy(update={"muted": "backup"}) for i in found.incidents))
