@@ -168,9 +168,7 @@ def link(anomaly: Anomaly) -> str:
         return ""
     conditions = [f'metric.type="{_value(anomaly.metric)}"', f'resource.type="{_value(anomaly.resource.type)}"']
     conditions += [f'resource.label."{_value(k)}"="{_value(v)}"' for k, v in sorted(anomaly.resource.labels.items())]
-    conditions += [
-        f'metric.label."{_value(k)}"="{_value(v)}"' for k, v in sorted(anomaly.labels.items()) if "." not in k
-    ]
+    conditions += [f'{_label(k)}="{_value(v)}"' for k, v in sorted(anomaly.labels.items())]
     aligner = "ALIGN_RATE" if anomaly.unit.endswith("/s") else "ALIGN_MEAN"
     aggregation = {
         "perSeriesAligner": aligner,
@@ -178,11 +176,19 @@ def link(anomaly: Anomaly) -> str:
         "crossSeriesReducer": "REDUCE_SUM",
     }
     shown = {"timeSeriesFilter": {"filter": " ".join(conditions), "aggregations": [aggregation]}}
-    state = {"xyChart": {"dataSets": [{**shown, "plotType": "LINE"}]}}
+    state = {"xyChart": {"dataSets": [{**shown, "targetAxis": "Y1", "plotType": "LINE"}]}}
     around = timedelta(hours=6)
     times = f"startTime={utc(anomaly.start - around)};endTime={utc(anomaly.end + around)}"
-    page = quote(json.dumps(state, separators=(",", ":")), safe="")
+    page = quote(json.dumps(state, separators=(",", ":")), safe=":,")
     return f"{EXPLORER};{times}?project={quote(anomaly.project, safe='')}&pageState={page}"
+
+
+def _label(name: str) -> str:
+    """How a filter names a metric's label, or one of its resource's metadata (`metadata.user_labels.role`)."""
+    if not name.startswith("metadata."):
+        return f'metric.label."{_value(name)}"'
+    part, _, label = name.removeprefix("metadata.").partition(".")
+    return f'metadata.{part}."{_value(label)}"'
 
 
 def _value(text: str) -> str:

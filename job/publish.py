@@ -126,7 +126,7 @@ def tell(telling: Telling, found: Found, day: date) -> tuple[tuple[Incident, ...
         mine = [i for i in now.values() if i.start.date() == begun]
         changes = _written(telling, f"{LEDGER}date={begun}/incidents.jsonl", mine, sweep=begun == day)
         for change in changes:
-            _say(telling, change)
+            _say(telling, change, day)
         new |= {incident.id for what, incident in changes if what == "opened"}
     held = sum(1 for i in now.values() if not i.told and not i.muted)
     if held:
@@ -171,7 +171,8 @@ def _changes(before: dict[str, Incident], after: dict[str, Incident]) -> Iterato
             yield "closed", incident
 
 
-def _say(telling: Telling, change: Change) -> None:
+def _say(telling: Telling, change: Change, day: date) -> None:
+    """Log a change, with what to open: the incident on the page of that day, and its series."""
     what, incident = change
     loud = incident.severity >= LOUD and not telling.backfill and what != "closed"
     telling.log(
@@ -183,8 +184,15 @@ def _say(telling: Telling, change: Change) -> None:
         nature=incident.nature,
         where=incident.where,
         start=incident.model_dump(mode="json")["start"],
+        page=f"{_opens(telling.store.url)}/{page_name(day)}#i-{incident.id}",
+        link=incident.link,
         backfill=telling.backfill,
     )
+
+
+def _opens(url: str) -> str:
+    """Where a browser opens what a store holds: a bucket's objects for who is logged in and may read them."""
+    return url.replace("gs://", "https://storage.cloud.google.com/", 1) if url.startswith("gs://") else url
 
 
 def _point(store: Store, day: date, found: Found, incidents: Sequence[Incident]) -> None:

@@ -154,13 +154,16 @@ def test_the_sentence_has_numbers_units_history_and_votes() -> None:
 
 
 def test_the_link_opens_metrics_explorer_at_the_series_and_its_time() -> None:
-    (incident,) = group([event("in bytes", 5000, 1000, 'we"b-1')])
+    labels = {"instance_name": 'we"b-1', "path": "a\\\u00fc&#", "metadata.user_labels.role": "db"}
+    (incident,) = group([event("in bytes", 5000, 1000, labels=labels)])
     parts = urlsplit(incident.link)
     query = parse_qs(parts.query)
     state = json.loads(query["pageState"][0])
     conditions = state["xyChart"]["dataSets"][0]["timeSeriesFilter"]["filter"]
     assert query["project"] == ["demo"]
     assert 'metric.label."instance_name"="we\\"b-1"' in conditions
+    assert 'metric.label."path"="a\\\\\u00fc&#"' in conditions
+    assert 'metadata.user_labels."role"="db"' in conditions
     assert 'metric.type="compute.googleapis.com/instance/network/received_bytes_count"' in conditions
     assert "startTime=2026-11-21T21:10:00Z;endTime=2026-11-22T09:40:00Z" in unquote(parts.path)
 

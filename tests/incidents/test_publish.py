@@ -52,6 +52,16 @@ def test_an_incident_is_opened_and_closed_once_however_often_it_is_told(tmp_path
     assert [teller.tell() for _ in range(3)] == [[("closed", "INFO")], [], []]
 
 
+def test_what_is_said_names_what_to_open(tmp_path: Path) -> None:
+    teller = Teller(tmp_path)
+    teller.write(ON)
+    teller.tell()
+    line = json.loads(teller.logged.getvalue())
+    page, _, place = line["page"].partition("#")
+    assert f'id="{place}"' in Path(page).read_text("utf-8")
+    assert line["link"].startswith("https://console.cloud.google.com/monitoring/metrics-explorer;")
+
+
 def test_what_is_over_when_it_is_first_seen_is_opened_and_closed(tmp_path: Path) -> None:
     teller = Teller(tmp_path)
     teller.write(OVER)

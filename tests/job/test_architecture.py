@@ -49,7 +49,8 @@ CORE = {
     "job.report": VALUES | {"job.store"},
     "job.found": VALUES | {"job.incident", "job.kinship", "job.nature", "job.report", "job.series", "job.store"},
     "job.templates": set(),
-    "job.page": VALUES | {"job.templates", "job.found", "job.incident", "job.kinship", "job.sentence", "job.series"},
+    "job.page": VALUES
+    | {"job.account", "job.templates", "job.found", "job.incident", "job.kinship", "job.sentence", "job.series"},
     "job.listing": VALUES | {"job.incident", "job.kinship", "job.report"},
     "job.mutes": VALUES | {"job.incident", "job.kinship", "job.store"},
     "job.publish": VALUES | {"job.found", "job.incident", "job.mutes", "job.page", "job.store"},
