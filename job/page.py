@@ -15,7 +15,7 @@ from job.series import Trace, key
 from job.templates import asset, libraries, template
 from job.units import clean, lasting, many, quantity, utc
 
-CHARTS = 120
+CHARTS = 100
 """So many charts a page has at most, those of the worst incidents."""
 
 EACH = 4
