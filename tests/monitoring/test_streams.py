@@ -2,7 +2,9 @@
 
 import re
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import grpc
@@ -128,3 +130,18 @@ def test_the_refusal_of_one_stream_ends_the_others(server: MonitoringServer) -> 
     with pytest.raises(NotAllowed, match=r"monitoring\.timeSeries\.list"):
         reader.read(wanted, DAY, minutes(50))
     assert server.calls["ListTimeSeries"] < 23 * 50 / 3 / 2
+
+
+def test_the_next_page_is_on_its_way_while_one_is_taken_apart(server: MonitoringServer) -> None:
+    came = []
+
+    @contextmanager
+    def meter(stage: str) -> Iterator[None]:
+        if stage == "decode":
+            came.append(server.called(2))
+        yield
+
+    wanted = fill(server, SENT)
+    server.page_size = 23 * 7 // 2 + 1
+    assert len(source(server, calls=1, meter=meter).read(wanted, DAY, minutes(7)).labels) == 23
+    assert came == [True, True]

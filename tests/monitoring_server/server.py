@@ -111,6 +111,11 @@ class MonitoringServer:
         with self._changed:
             return self._changed.wait_for(lambda: self._flying >= wanted, _WAIT)
 
+    def called(self, wanted: int) -> bool:
+        """Wait until ListTimeSeries has been called that often."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.calls.get("ListTimeSeries", 0) >= wanted, _WAIT)
+
     def wait(self) -> None:
         self._server.wait_for_termination()
 

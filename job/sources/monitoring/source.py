@@ -19,7 +19,7 @@ from job.sources.monitoring.client import Incomplete, Line, Patience, connect
 from job.sources.monitoring.decode import Heads, Page, Points, decode, keys, page
 from job.sources.monitoring.facts import COARSE, COARSE_AFTER, Facts, descriptor, facts, period
 from job.sources.monitoring.flow import collected, pieces
-from job.sources.monitoring.streams import MOST, flowing, in_turn, share, splits, together
+from job.sources.monitoring.streams import MOST, ahead, flowing, in_turn, share, splits, together
 
 T = TypeVar("T")
 
@@ -257,7 +257,7 @@ class Monitoring:
 
     def _points(self, query: Query, request: Any, begun: tuple[Page, ...], stop: Event) -> Iterator[Points]:
         heads: Heads = []
-        for found in self._pages(query, request, begun, stop):
+        for found in ahead(self._pages(query, request, begun, stop)):
             with self._decoding, self._meter("decode"):
                 lots = list(decode(found, heads, starts=not request.HasField("aggregation")))
             yield from lots

@@ -92,6 +92,15 @@ def together(tasks: Sequence[Callable[[Event], T]]) -> list[T]:
     return [future.result() for future in futures]
 
 
+def ahead(things: Iterator[T]) -> Iterator[T]:
+    """The same things, none of them None, of which the next is already being got while one is looked at."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, things, None)
+        while (thing := coming.result()) is not None:
+            coming = pool.submit(next, things, None)
+            yield thing
+
+
 @dataclass(frozen=True)
 class _End:
     """One of the tasks has ended, and how."""
