@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from hashlib import sha256
 from json import dumps
-from threading import Semaphore
-from typing import Any, Protocol
+from threading import Lock
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +41,13 @@ SHARES = 100
 GROWTH = 4
 """Shares that have grown to so many times that size are given up for smaller ones."""
 
-AHEAD = 3
-"""So many shares are read, of all queries, before they are wanted."""
+AT_ONCE = 8
+"""So many shares are read at once, of all queries together: those that are wanted now, and as many more as may be."""
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 _STREAMS = 8
-_SHARED = re.compile(r"of(\d{1,3})/")
+_SHARED = re.compile(r"of(\d{1,3})(\.by\.[\w.]+|)/")
 
 
 class Counting(Reader, Protocol):
@@ -57,12 +57,21 @@ class Counting(Reader, Protocol):
         """How many series the query has in `[start, end)`, without reading points."""
 
 
+@runtime_checkable
+class Dividing(Counting, Protocol):
+    """A reader that finds out how series can be shared out."""
+
+    def divided(self, query: Query, start: datetime, end: datetime) -> tuple[Query, int]:
+        """The query with a label by which its series can be shared out, if there is one, and how many there are."""
+
+
 @dataclass
 class Cached:
     """Answers from `history/…` in the store what has settled, asks `source` for the rest, and keeps what of it has.
 
-    A point has settled when it is older than its metric's delay and `margin`. A query that can be split is kept in
-    shares of about `size` series, by the label that splits it. Each share has an object for each week, with
+    A point has settled when it is older than its metric's delay and `margin`. A query is kept in shares of about `size`
+    series, by the label that splits it or, without one, that by which its series differ; very many that no label tells
+    apart are not kept. Each share has an object for each week, with
     its settled days from Monday on, and one for the day that has not settled to its end.
     `origin` says which source it is, where the query does not. An object that cannot be used is named in the log and
     its time read again; a store that refuses is named once, and then done without.
@@ -76,7 +85,7 @@ class Cached:
     margin: timedelta = MARGIN
     size: int = SHARE
     _refused: bool = field(default=False, init=False)
-    _ahead: Semaphore = field(default_factory=lambda: Semaphore(AHEAD), init=False)
+    _room: "_Room" = field(default_factory=lambda: _Room(AT_ONCE), init=False)
 
     def describe(self, query: Query) -> Descriptor:
         """Ask the source."""
@@ -84,43 +93,38 @@ class Cached:
 
     def read(self, query: Query, start: datetime, end: datetime) -> Frame:
         """The same frame as the source's own, of which only what is not kept is read."""
-        span = self._lasting(query, start, end)
-        if span[0] >= span[1] or self._refused:
-            return self.source.read(query, start, end)
-        return stacked(list(self._shares(query, (start, end), span)))
+        case = self._case(query, start, end)
+        return stacked([*self._shares(case, (start, end))]) if case else self.source.read(query, start, end)
 
     def blocks(self, query: Query, start: datetime, end: datetime, rows: int) -> Iterator[Frame]:
         """The same series, so many at once."""
-        span = self._lasting(query, start, end)
-        if span[0] >= span[1] or self._refused:
+        case = self._case(query, start, end)
+        if not case:
             yield from blocks(self.source, query, start, end, rows)
             return
-        for frame in self._shares(query, (start, end), span):
+        for frame in self._shares(case, (start, end)):
             yield from cut(frame, rows)
 
-    def _shares(self, query: Query, asked: Span, span: Span) -> Iterator[Frame]:
+    def _shares(self, case: "_Case", asked: Span) -> Iterator[Frame]:
         """The series of each share, in turn; others are read meanwhile, as far as all queries together may."""
-        shelves, stale = self._shelves(query, span)
-        waiting, begun, most = deque(shelves), deque[Future[Frame]](), 0
-        with ThreadPoolExecutor(AHEAD + 1) as readers, ThreadPoolExecutor(_STREAMS) as hands:
+        waiting, begun, most = deque(case.shelves), deque[Future[Frame]](), 0
+        with ThreadPoolExecutor(AT_ONCE) as readers, ThreadPoolExecutor(_STREAMS) as hands:
             try:
                 while waiting or begun:
-                    while waiting and (not begun or self._ahead.acquire(blocking=False)):
-                        begun.append(readers.submit(self._share, waiting.popleft(), asked, span, hands))
+                    while waiting and self._room.take(wanted=not begun):
+                        begun.append(readers.submit(self._share, waiting.popleft(), asked, case.span, hands))
                     frame = begun[0].result()
                     begun.popleft()
-                    if begun:
-                        self._ahead.release()
+                    self._room.leave(1)
                     most = max(most, len(frame.labels))
                     yield frame
             finally:
                 for future in begun:
                     future.cancel()
-                for _ in list(begun)[1:]:
-                    self._ahead.release()
-            if most > GROWTH * self.size and splits(query) and len(shelves) < SHARES:
-                stale = shelves[0].there  # the next run shares them out anew
-            list(hands.map(self._forget, stale))
+                self._room.leave(len(begun))
+            grown = most > GROWTH * self.size and len(case.shelves) < SHARES
+            # What has grown the next run shares out anew.
+            list(hands.map(self._forget, case.there if grown else case.stale))
 
     def _share(self, shelf: "_Shelf", asked: Span, span: Span, hands: ThreadPoolExecutor) -> Frame:
         """The series of one share, of which only what is not kept is read."""
@@ -147,18 +151,33 @@ class Cached:
             first = _midnight(self.present - facts.keeps) + DAY
         return first, min(end, settled)
 
-    def _shelves(self, query: Query, span: Span) -> tuple[list["_Shelf"], set[str]]:
-        """A shelf for each share, as many as there are or as the series ask for, and the names that are on none."""
+    def _case(self, query: Query, start: datetime, end: datetime) -> "_Case | None":
+        """A shelf for each share of the query, as many as there are or as the series ask for.
+
+        None where nothing has settled, the store has refused, or very many series cannot be shared out.
+        """
+        span, mark, rows = self._lasting(query, start, end), "", None
+        if span[0] >= span[1] or self._refused:
+            return None
         folder = _folder(query, self.origin)
+        if not splits(query) and isinstance(self.source, Dividing):
+            query, rows = self.source.divided(query, *span)
+            mark = f".by.{query.split_by}"
         there = self._names(folder)
-        known = [int(found[1]) for name in there if (found := _SHARED.match(name.removeprefix(folder)))]
-        count = max((n for n in known if n <= SHARES), default=0)
+        found = (_SHARED.match(name.removeprefix(folder)) for name in there)
+        count = max((int(one[1]) for one in found if one and one[2] == mark and int(one[1]) <= SHARES), default=0)
         if not splits(query):
+            if rows and rows > GROWTH * self.size:
+                words = f"{query.metric}: no label tells its {rows:,} series apart; they are not kept"
+                self.log("WARNING", "cache.whole", words)
+                return None
             count = 1
         elif not count:
-            count = min(SHARES, max(1, -(-self.source.count(query, *span) // self.size)))
-        shelves = [_shelf(query, self.origin, f"{folder}of{count}/", (one, count), there) for one in range(count)]
-        return shelves, {name for name in there if not name.startswith(f"{folder}of{count}/")}
+            rows = self.source.count(query, *span) if rows is None else rows
+            count = min(SHARES, max(1, -(-rows // self.size)))
+        place = f"{folder}of{count}{mark if count > 1 else ''}/"
+        shelves = tuple(_shelf(query, self.origin, place, (one, count), there) for one in range(count))
+        return _Case(shelves, span, there, {name for name in there if not name.startswith(place)})
 
     def _held(self, shelf: "_Shelf", span: Span, hands: ThreadPoolExecutor) -> dict[str, Kept]:
         """What of this time the store holds."""
@@ -258,6 +277,37 @@ class _Shelf:
     def name(self, day: datetime, length: timedelta) -> str:
         """The object that begins with this day."""
         return f"{self.folder}{day:%Y-%m-%d}.{length.days}d"
+
+
+@dataclass(frozen=True)
+class _Case:
+    """All shelves of a query, for the time that is kept; the names that are `there`, and those that are on none."""
+
+    shelves: tuple[_Shelf, ...]
+    span: Span
+    there: set[str]
+    stale: set[str]
+
+
+@dataclass
+class _Room:
+    """How many shares may be held at once."""
+
+    most: int
+    taken: int = 0
+    lock: Lock = field(default_factory=Lock)
+
+    def take(self, *, wanted: bool) -> bool:
+        """Whether another one may be; one that is wanted now may always."""
+        with self.lock:
+            free = wanted or self.taken < self.most
+            self.taken += free
+            return free
+
+    def leave(self, count: int) -> None:
+        """So many are no longer held."""
+        with self.lock:
+            self.taken -= count
 
 
 @dataclass(frozen=True, eq=False)

@@ -405,6 +405,32 @@ def test_a_fleet_is_read_kept_and_read_again_in_shares(store: Folder) -> None:
     assert max(gathered(cached(source, store, NOON, size=10), SPLIT, PAST, LATEST, 3)[1]) == 3
 
 
+def test_a_fleet_that_no_setting_splits_is_kept_in_shares_by_the_label_that_does(store: Folder) -> None:
+    source = arrays(60)
+    for now in (NOON, NOON + HOUR):
+        found, sizes = gathered(cached(source, store, now, size=20), QUERY, PAST, now - HOUR, 100)
+        same(found, source.cut(PAST, now - HOUR))
+        assert len(sizes) == 3
+    assert {name.split("/")[-3] for name in store.names("history/")} == {"of3.by.resource.labels.instance_id"}
+    source.asked.clear()
+    gathered(cached(source, store, NOON + HOUR, size=20), QUERY, PAST, LATEST + HOUR, 100)
+    assert source.hours == 3 * 6, "each share asks for what has not settled"
+    source.divides = "resource.labels.zone"
+    same(cached(source, store, NOON, size=20).read(QUERY, PAST, LATEST), source.cut(PAST, LATEST))
+    assert {name.split("/")[-3] for name in store.names("history/")} == {"of3.by.resource.labels.zone"}
+
+
+def test_very_many_series_that_no_label_tells_apart_are_read_as_they_come_and_not_kept(store: Folder) -> None:
+    source, log = arrays(60), Lines()
+    source.divides = ""
+    found, _ = gathered(cached(source, store, NOON, log, size=14), QUERY, PAST, LATEST, 7)
+    same(found, source.cut(PAST, LATEST))
+    assert not list(store.names("history/"))
+    assert ["series apart" in words for words in log.of("cache.whole")] == [True]
+    gathered(cached(source, store, NOON, log, size=15), QUERY, PAST, LATEST, 7)
+    assert list(store.names("history/")), "so many may be held"
+
+
 @pytest.mark.parametrize("size", [7, 256])
 def test_the_parts_of_a_query_are_shared_out_each(store: Folder, size: int) -> None:
     source, now = arrays(60), NOON
@@ -483,7 +509,7 @@ def test_a_share_that_fails_is_the_callers_error_and_others_are_let_go(store: Fo
         assert isinstance(some, Generator)
         next(some)
         some.close()
-    assert reader._ahead.acquire(blocking=False)
+    assert reader._room.taken == 0
     same(reader.read(SPLIT, PAST, LATEST), source.cut(PAST, LATEST))
 
 

@@ -1,6 +1,6 @@
 """A source that holds arrays and counts what it is asked for, a cache round it, and a log that is kept."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from detectors import Frame
 from job.query import Query, both, part_filter
 from job.sources import Descriptor
 from job.sources.cached import Cached
+from job.sources.monitoring.streams import dividing
 from job.store import Store
 from tests.monitoring_server.filters import parse
 
@@ -27,6 +28,7 @@ class Arrays:
 
     rows: dict[str, NDArray[np.float64]]
     keeps: timedelta | None = None
+    divides: str | None = None
     asked: list[tuple[datetime, datetime]] = field(default_factory=list)
 
     def describe(self, query: Query) -> Descriptor:
@@ -36,8 +38,13 @@ class Arrays:
     def count(self, query: Query, start: datetime, end: datetime) -> int:
         return len(self.cut(start, end, query.step).labels)
 
+    def divided(self, query: Query, start: datetime, end: datetime) -> tuple[Query, int]:
+        found = self.cut(start, end, query.step).labels
+        label = dividing(found, query.group_by) if self.divides is None else self.divides
+        return replace(query, split_by=label), len(found)
+
     def read(self, query: Query, start: datetime, end: datetime) -> Frame:
-        assert not (query.filter and query.split_by), "a share is read in one stream"
+        assert not ("full_match" in query.filter and query.split_by), "a share is read in one stream"
         self.asked.append((start, end))
         whole = self.cut(start, end, query.step)
         chosen = both(query.filter, part_filter(query))

@@ -2,7 +2,8 @@
 
 import re
 import threading
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 
 from job.errors import NotAllowed
 from job.query import ALPHABET, Query
-from job.sources.monitoring.streams import MOST, share
+from job.sources.monitoring import source as monitoring
+from job.sources.monitoring.streams import MOST, dividing, share
 from tests.monitoring.fixtures import DAY, GAUGE, NODE, SENT, minutes, query, source
 from tests.monitoring_server import Fault, Metric, MonitoringServer
 
@@ -145,3 +147,44 @@ def test_the_next_page_is_on_its_way_while_one_is_taken_apart(server: Monitoring
     server.page_size = 23 * 7 // 2 + 1
     assert len(source(server, calls=1, meter=meter).read(wanted, DAY, minutes(7)).labels) == 23
     assert came == [True, True]
+
+
+def machines(count: int, **more: Callable[[int], str]) -> list[dict[str, str]]:
+    plain = {"resource.type": lambda _: "gce_instance", "resource.labels.project_id": lambda _: "p"}
+    return [{name: value(n) for name, value in {**plain, **more}.items()} for n in range(count)]
+
+
+def test_series_are_shared_out_by_the_label_in_whose_last_characters_they_differ_most() -> None:
+    zone, name = {"resource.labels.zone": lambda n: f"z-{'abc'[n % 3]}"}, {"metric.labels.name": lambda n: f"web-{n}"}
+    both, some = machines(40, **zone, **name), machines(40, **zone)
+    assert dividing(both, ()) == "metric.labels.name"
+    assert dividing(machines(40, **zone, **name, **{ID: lambda n: f"{n % 20}"}), ()) == ID, "good enough"
+    assert dividing(both, ["resource.labels.zone"]) == dividing(some, ()) == "resource.labels.zone"
+    assert dividing([*both, *machines(1)], ()) == "", "a filter by a label leaves out what lacks it"
+    assert dividing(machines(40), ()) == dividing([], ()) == dividing(both, ["resource.labels.project_id"]) == ""
+
+
+def test_what_no_setting_splits_is_read_side_by_side_by_the_label_that_does(
+    server: MonitoringServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitoring, "LONG", 50)
+    monkeypatch.setattr(monitoring, "PAGE", 100)
+    fill(server, SENT, points=60)
+    wanted, reader = query(SENT), source(server)
+    whole = source(server, calls=1).read(wanted, DAY, minutes(60))
+    served, server.points, server.requests = server.points, 0, []
+    for _ in range(2):
+        found = list(reader.blocks(wanted, DAY, minutes(60), 100))
+        assert sorted(np.vstack([one.values for one in found]).tolist()) == sorted(whole.values.tolist())
+    assert server.points == 2 * served
+    asked = [request for request in server.requests if "ListTimeSeries" in type(request).__name__]
+    assert [request.view for request in asked].count(1) == 1, "what divides them is asked once"
+    assert len({request.filter for request in asked}) == 1 + 8
+
+
+def test_shares_in_turn_are_read_over_streams_of_which_none_is_empty(server: MonitoringServer) -> None:
+    wanted = fill(server, NODE, series=400, points=3)
+    wanted, reader = replace(wanted, group_by=(wanted.split_by,)), source(server)
+    reader._rows = defaultdict(lambda: 10**6)
+    assert sum(len(one.labels) for one in reader.blocks(wanted, minutes(1), minutes(2), 1000)) == 400
+    assert server.empty == 0

@@ -72,6 +72,7 @@ class MonitoringServer:
     requests: list[Any] = field(default_factory=list)
     written: Written = field(default_factory=Written)
     points: int = 0
+    empty: int = 0
     peak: int = 0
     _metrics: dict[str, Metric] = field(default_factory=dict)
     _series: list[Series] = field(default_factory=list)
@@ -265,7 +266,8 @@ class MonitoringServer:
                 _write(response.time_series.add(), metric, answer, slice(0, 0) if headers else slice(first, stop))
             place += length
         with self._changed:
-            self.points += min(size, max(place - offset, 0))
+            self.empty += not response.time_series
+            self.points += 0 if headers else min(size, max(place - offset, 0))
         if place > offset + size:
             response.next_page_token = f"{_digest(request)}.{offset + size}"
         return response

@@ -16,10 +16,10 @@ from job.query import Query, both, equals, part_filter
 from job.sources import Descriptor, Meter, cut
 from job.sources.monitoring import grid
 from job.sources.monitoring.client import Incomplete, Line, Patience, connect
-from job.sources.monitoring.decode import Heads, Page, Points, decode, keys, page
+from job.sources.monitoring.decode import Heads, Key, Page, Points, decode, keys, page
 from job.sources.monitoring.facts import COARSE, COARSE_AFTER, Facts, descriptor, facts, period
 from job.sources.monitoring.flow import collected, pieces
-from job.sources.monitoring.streams import MOST, ahead, flowing, in_turn, share, splits, together
+from job.sources.monitoring.streams import MOST, ahead, dividing, flowing, in_turn, share, splits, together
 
 T = TypeVar("T")
 
@@ -71,6 +71,7 @@ class Monitoring:
         self._connected: tuple[Any, str] | None = None
         self._connecting = threading.Lock()
         self._rows: dict[Query, int] = {}
+        self._divided: dict[Query, Query] = {}
         self._facts: dict[tuple[str, str], Facts] = {}
         self._learning: dict[tuple[str, str], threading.Lock] = {}
 
@@ -89,6 +90,21 @@ class Monitoring:
 
     def count(self, query: Query, start: datetime, end: datetime) -> int:
         """How many rows `read` would at most return."""
+        return len(self._series(query, start, end))
+
+    def divided(self, query: Query, start: datetime, end: datetime) -> tuple[Query, int]:
+        """The query with a label by which its series can be shared out, and how many there are in `[start, end)`.
+
+        The label that it has, or else the one by which they differ; none where there is no such. Points are not read.
+        """
+        found = self._series(query, start, end)
+        if not splits(query):
+            known = _checked(query, self._learn(query.project, query.metric))
+            query = replace(query, split_by=dividing([dict(key) for key in found], known.group_by))
+        return query, len(found)
+
+    def _series(self, query: Query, start: datetime, end: datetime) -> set[Key]:
+        """The keys of the rows that `read` would at most return."""
         known = self._learn(query.project, query.metric)
         window = _window(query, start, end)
         query = _checked(query, known)
@@ -99,7 +115,7 @@ class Monitoring:
         found = {key for page in self._pages(query, request) for key in keys(page)}
         if known.kind == "CUMULATIVE" and query.group_by:
             found = {grid.group(one, query.group_by) for one in found}
-        return len(found)
+        return found
 
     def read(self, query: Query, start: datetime, end: datetime) -> Frame:
         """The query's series over `[start, end)`; see `Source.read`.
@@ -124,15 +140,18 @@ class Monitoring:
         """The query's series over `[start, end)`, so many at once; see `Streaming.blocks`.
 
         Counts that are grouped here, and a window that reaches past full resolution, are held in shares of the series,
-        or whole where the query cannot be split.
+        or whole where no label tells them apart.
         """
         known = self._learn(query.project, query.metric)
         window = _window(query, start, end)
         asked = _checked(query, known)
         stretches = list(self._stretches(asked, known, window))
-        if len(stretches) > 1 or (known.kind == "CUMULATIVE" and asked.group_by):
-            held = in_turn(lambda sharing: self.read(sharing(asked), start, end)) if splits(asked) else ()
-            for frame in held or (self.read(query, start, end),):
+        held = len(stretches) > 1 or (known.kind == "CUMULATIVE" and bool(asked.group_by))
+        if held or (window.columns >= LONG and self._calls > 1):
+            asked = self._sharable(asked, start, end)
+        if held:
+            shares = in_turn(lambda sharing: self.read(sharing(asked), start, end)) if splits(asked) else ()
+            for frame in shares or (self.read(query, start, end),):
                 yield from cut(frame, rows)
             return
         asking = self._asking(asked, known, window, stretches[0][2])
@@ -141,6 +160,15 @@ class Monitoring:
             count += len(block.keys)
             yield Frame(block.values, start, query.step, tuple(dict(one) for one in block.keys))
         self._rows[asked] = count
+
+    def _sharable(self, query: Query, start: datetime, end: datetime) -> Query:
+        """The query with a label by which its series can be shared out, looked for once."""
+        if splits(query):
+            return query
+        if query not in self._divided:
+            self._divided[query], self._rows[query] = self.divided(query, start, end)
+            self._rows[self._divided[query]] = self._rows[query]
+        return self._divided[query]
 
     def _flow(self, query: Query, asking: "_Asking", rows: int, columns: int) -> Iterator[grid.Block]:
         def place(points: Iterable[Points]) -> grid.Block:

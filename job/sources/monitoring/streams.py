@@ -4,7 +4,8 @@ Pages of one request follow each other, and every request is billed for the seri
 shared out, not the time: by the last two characters of the label that splits the query, in the server's own filter.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,8 +21,14 @@ T = TypeVar("T")
 MOST = 16
 """Into no more shares than this is a query split."""
 
+TURNS = 17
+"""So many shares are held one after the other; a prime, so that the streams that read one share it out evenly."""
+
 FEW = 1024
 """So many series are held at once where they cannot be had in smaller blocks, but in shares."""
+
+_DIVIDE = ("resource.labels.", "metric.labels.")
+"""What series are shared out by: filters by metadata see what it is now, not what it was."""
 
 Sharing: TypeAlias = Callable[[Query], Query]
 
@@ -40,13 +47,26 @@ def share(query: Query, wanted: Collection[int], count: int) -> Query:
     return replace(query, filter=both(query.filter, label))
 
 
+def dividing(every: Collection[Mapping[str, str]], group_by: Collection[str]) -> str:
+    """The label by which series of these labels are best shared out, as their last two characters differ.
+
+    All of them have it, since a filter by a label leaves out what has none, and so have their groups. One of the
+    resource's is good enough if no ending has more than an eighth of them. None where one has more than half.
+    """
+    known = set.intersection(*map(set, every)) if every else set()
+    known = {name for name in known if name.startswith(_DIVIDE) and (not group_by or name in group_by)}
+    most = {name: max(Counter(labels[name][-2:] for labels in every).values()) for name in known}
+    ranked = sorted((8 * n > len(every), name.startswith("metric."), n, name) for name, n in most.items())
+    return ranked[0][3] if ranked and 2 * ranked[0][2] <= len(every) else ""
+
+
 def in_turn(read: Callable[[Sharing], Frame]) -> Iterator[Frame]:
     """What is read in shares of its series that are held one after the other, as many together as have few series."""
-    first = read(lambda query: share(query, {0}, MOST))
+    first = read(lambda query: share(query, {0}, TURNS))
     yield first
     many = max(1, FEW // max(1, len(first.labels)))
-    for low in range(1, MOST, many):
-        yield read(partial(share, wanted=range(low, min(low + many, MOST)), count=MOST))
+    for low in range(1, TURNS, many):
+        yield read(partial(share, wanted=range(low, min(low + many, TURNS)), count=TURNS))
 
 
 def _pattern(wanted: set[int], count: int) -> str:
