@@ -16,7 +16,7 @@ import numpy as np
 from detectors.blocks import Floats
 from detectors.loess import Banded, Lines, Loess, along, cycles
 
-TILE = 8
+TILE = 16
 """So many series stay in the cache, and always so many: a matrix product of another shape rounds otherwise."""
 
 _MANY = 128
@@ -98,6 +98,7 @@ def stl(values: Floats, spans: Spans, inner: int = 5) -> Decomposition:
     for first in range(0, len(values), TILE):
         rows = slice(first, first + TILE)
         plan.split(values[rows], seasonal[rows], trend[rows], rest[rows])
+        rest[rows] -= trend[rows]
     return Decomposition(seasonal, trend, rest, np.broadcast_to(np.float64(1.0), values.shape))
 
 
@@ -192,7 +193,7 @@ class Linear:
 
     With P the smoothing along the cycles, `trend_of` what the trend is of x - P x and `low_of` what the low-pass is of
     P x, all iterations are the small matrix `iterated` of these two: to the trends before the last iteration and after
-    it, and to the low-pass.
+    it, and to the low-pass. Of one iteration, `once`, there is no trend before.
     """
 
     subseries: Subseries
@@ -201,21 +202,22 @@ class Linear:
     trend_of: Banded
     low_of: Banded
     iterated: Floats
+    once: bool
 
     def split(self, values: Floats, seasonal: Floats, trend: Floats, rest: Floats) -> None:
-        """Write the parts of values (series, column), which are no more than a tile."""
+        """Write the parts of values (series, column), which are no more than a tile; the rest has the trend in it."""
         size, (_, columns) = len(values), values.shape
         x, period = _filled(values, TILE), self.subseries.period
         smooth = self.subseries.smooth(x)
         season = smooth[:, period : period + columns]
         at = np.hstack([self.trend_of(x - season, 1)[0], self.low_of(smooth, 1)[0]]) @ self.iterated
         before, last, low = np.split(at[:size], [self.trend_of.places, 2 * self.trend_of.places], axis=1)
-        work = self.trend.draw(before, np.empty(values.shape))
-        np.subtract(season[:size], self.subseries.smooth(work, ends=False), out=seasonal)
-        seasonal -= self.low.draw(low, work)
+        work = self.low.draw(low, np.empty(values.shape))
+        np.subtract(season[:size], work, out=seasonal)
+        if not self.once:
+            seasonal -= self.subseries.smooth(self.trend.draw(before, work), ends=False)
         self.trend.draw(last, trend)
         np.subtract(values, seasonal, out=rest)
-        rest -= trend
 
 
 @lru_cache(maxsize=8)
@@ -233,6 +235,7 @@ def linear(columns: int, spans: Spans, inner: int) -> Linear:
         Banded(steps.trend.matrix),
         Banded(steps.low_pass),
         np.ascontiguousarray(np.vstack([before, last, low]).T),
+        inner == 1,
     )
 
 

@@ -31,6 +31,16 @@ class Loess:
     off: Floats
 
     @property
+    def least(self) -> tuple[float, float]:
+        """How much spread points must have for a line, as a part and for weights as these.
+
+        The spread is the sum of the weights times that of their squared distances from their mean, and the part is one
+        of the squared sum of the weights.
+        """
+        part = (NARROW * (self.columns - 1)) ** 2
+        return part, float(part * self.weights.sum(axis=1).max() ** 2)
+
+    @property
     def matrix(self) -> Floats:
         """What the smoothed values at the places are, linearly, of the points."""
         weights = self.weights / self.weights.sum(axis=1, keepdims=True)

@@ -4,6 +4,7 @@ Each local line needs, at its place, the sums of the weights, of weights times d
 weighted points and these times distance: three products on the weights and two on the points, all of them banded.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -13,14 +14,17 @@ from numpy.typing import NDArray
 
 from detectors.blocks import Floats
 from detectors.decomposition import TILE, Decomposition, Linear, Spans, linear, low_pass
-from detectors.loess import NARROW, Banded, Lines, along, cycles
+from detectors.loess import Banded, Lines, along, cycles
+from detectors.selected import middle_two
 
 _TRUST, _DOUBT = 0.001, 0.999
 """Within the first part of six median deviations a point has its full weight, beyond the second none."""
 
 Bools: TypeAlias = NDArray[np.bool_]
-Line: TypeAlias = tuple[Floats, Floats, Bools | None]
-"""What a local line is of the sums over points, less what of those over points times distance; where none is near."""
+Rows: TypeAlias = NDArray[np.intp]
+Line: TypeAlias = tuple[Floats, Floats, Floats, Bools | None]
+"""A local line is the first times the sum over points, less the second times that over points times distance, by the
+third; and where no point is near."""
 
 
 def robust(values: Floats, spans: Spans, inner: int = 2, outer: int = 15) -> Decomposition:
@@ -32,23 +36,40 @@ def robust(values: Floats, spans: Spans, inner: int = 2, outer: int = 15) -> Dec
     Raises:
         ValueError: a row is shorter than two periods, or a value is infinite.
     """
+    seasonal, trend, rest, weights = np.empty((4, *values.shape))
+    for rows, parts in _blocks(values, spans, inner, outer):
+        for whole, part in zip((seasonal, trend, weights), parts, strict=True):
+            whole[rows] = part
+    np.subtract(values, seasonal, out=rest)
+    rest -= trend
+    return Decomposition(seasonal, trend, rest, weights)
+
+
+def mean_period(values: Floats, spans: Spans, inner: int, outer: int) -> Floats:
+    """The mean period of the seasonal part of each row, by the same; the rows are whole periods."""
+    answer = np.empty((len(values), spans.period))
+    for rows, (seasonal, _, _) in _blocks(values, spans, inner, outer, seasonal=True):
+        answer[rows] = seasonal.reshape(len(seasonal), -1, spans.period).mean(axis=1)
+    return answer
+
+
+def _blocks(
+    values: Floats, spans: Spans, inner: int, outer: int, *, seasonal: bool = False
+) -> Iterator[tuple[Rows, tuple[Floats, ...]]]:
+    """Seasonal parts, trends and weights of some rows at a time."""
     if values.shape[1] < 2 * spans.period:
         raise ValueError(f"{values.shape[1]} columns are not two periods of {spans.period}")
     if np.isinf(values).any():
         raise ValueError("a value is infinite")
     begin = linear(values.shape[1], spans, inner)
     plan = weighted(values.shape[1], spans)
-    seasonal, trend, rest, weights = np.empty((4, *values.shape))
     gaps = np.isnan(values).any(axis=1)
     for rows, first in ((np.flatnonzero(~gaps), begin), (np.flatnonzero(gaps), None)):
         for some in (rows[i : i + TILE] for i in range(0, len(rows), TILE)):
             block = np.zeros((TILE, values.shape[1]))
             block[: len(some)] = values[some]
-            for whole, part in zip((seasonal, trend, weights), plan.split(block, inner, outer, first), strict=True):
-                whole[some] = part[: len(some)]
-    np.subtract(values, seasonal, out=rest)
-    rest -= trend
-    return Decomposition(seasonal, trend, rest, weights)
+            parts = plan.split(block, inner, outer, first, seasonal=seasonal)
+            yield some, tuple(part[: len(some)] for part in parts)
 
 
 class Phases:
@@ -58,6 +79,7 @@ class Phases:
         loess = cycles(count, span)
         self.phases, self.count = phases, count
         self.sums = np.vstack([loess.weights, loess.weights * loess.off, loess.weights * loess.off**2])
+        self.least = loess.least
 
     def of(self, cut: Floats) -> Floats:
         """Their part of what is cut into (series, cycle, phase)."""
@@ -67,17 +89,17 @@ class Phases:
         """The lines of weights (series, cycle, phase)."""
         sums = np.matmul(self.sums, weights)
         parts = self.count + 2
-        return _line(sums[:, :parts], sums[:, parts : 2 * parts], sums[:, 2 * parts :], self.count)
+        return _line(sums[:, :parts], sums[:, parts : 2 * parts], sums[:, 2 * parts :], self.least)
 
     def smooth(self, weighed: Floats, plain: Floats, line: Line, out: Floats) -> None:
         """Write the smoothed phases; where no point is near, the plain ones, and at an end its neighbour."""
         parts = self.count + 2
-        level, slope, lonely = line
+        second, first, wide, lonely = line
         sums = np.matmul(self.sums[: 2 * parts], weighed)
-        part = out[:, :parts, self.phases]
-        np.multiply(sums[:, :parts], level, out=part)
-        sums[:, parts:] *= slope
-        part -= sums[:, parts:]
+        sums[:, :parts] *= second
+        sums[:, parts:] *= first
+        part = np.subtract(sums[:, :parts], sums[:, parts:], out=out[:, :parts, self.phases])
+        part /= wide
         if lonely is not None:
             np.copyto(part[:, 1:-1], plain, where=lonely[:, 1:-1])
             np.copyto(part[:, 0], part[:, 1], where=lonely[:, 0])
@@ -92,57 +114,81 @@ class Weighted:
     period: int
     phases: tuple[Phases, ...]
     trend: Banded
+    least: tuple[float, float]
     places: NDArray[np.intp]
     low: Banded
     trend_lines: Lines
     low_lines: Lines
 
-    def split(self, values: Floats, inner: int, outer: int, begin: Linear | None) -> tuple[Floats, Floats, Floats]:
+    def split(
+        self, values: Floats, inner: int, outer: int, begin: Linear | None, *, seasonal: bool = False
+    ) -> tuple[Floats, Floats, Floats]:
         """The seasonal part, the trend and the weights of values (series, column).
 
-        Where no point is missing, all weights are one to `begin` with, and the first turn is linear.
+        Where no point is missing, all weights are one to `begin` with, and the first turn is linear. Where only the
+        `seasonal` part is wanted, the trend is the one before the last.
         """
         present = None if begin else ~np.isnan(values)
         filled = values if present is None else np.where(present, values, _mean(values)[:, None])
         weights = np.ones_like(values) if present is None else present.astype(np.float64)
         trend, season, rest = np.zeros_like(values), np.empty_like(values), np.empty_like(values)
         smooth = np.zeros((len(values), -(-self.columns // self.period) + 2, self.period))
+        usual = None
         for turn in range(outer + 1):
             if turn:
-                weights = _believed(np.abs(rest, out=rest), present)
+                rest -= trend
+                usual = _usual(np.abs(rest, out=rest), present, usual)
+                weights = _believed(rest, present, usual)
             if begin and not turn:
                 begin.split(values, season, trend, rest)
-                continue
-            self._turn(filled, weights, trend, season, (smooth, rest), inner)
-            np.subtract(filled, season, out=rest)
-            rest -= trend
+            else:
+                trends = inner - 1 if seasonal and turn == outer else inner
+                self._turn(filled, weights, (trend, season, rest, smooth), inner, trends)
         return season, trend, weights
 
     def _turn(
-        self, values: Floats, weights: Floats, trend: Floats, season: Floats, room: tuple[Floats, Floats], inner: int
+        self, values: Floats, weights: Floats, parts: tuple[Floats, Floats, Floats, Floats], inner: int, trends: int
     ) -> None:
-        """The inner iterations with the same weights: trend and season change in place, the room is for work."""
-        smooth, work = room
+        """The inner iterations with the same weights, of which so many end with a new trend.
+
+        The `parts` change in place: the trend, the season, the values less the season, and the smoothed phases.
+        """
+        trend, season, rest, smooth = parts
         cut = self._cut(weights)
         lines = [phases.lines(phases.of(cut)) for phases in self.phases]
-        total, first, second = self.trend(weights, 3)
-        level, slope, lonely = _line(total, first, second, self.columns)
-        for _ in range(inner):
-            part = np.subtract(values, trend, out=work)
-            plain, weighed = self._cut(part), self._cut(np.multiply(weights, part, out=season))
-            for phases, line in zip(self.phases, lines, strict=True):
-                phases.smooth(phases.of(weighed), phases.of(plain), line, smooth)
+        line = self._trend_line(weights) if trends else None
+        for turn in range(inner):
+            np.subtract(values, trend, out=rest)
+            self._smooth(rest, np.multiply(weights, rest, out=season), lines, smooth)
             whole = smooth.reshape(len(values), -1)
             low = self.low_lines.draw(self.low(whole[:, : self.columns + 2 * self.period], 1)[0], season)
             np.subtract(whole[:, self.period : self.period + self.columns], low, out=season)
-            np.subtract(values, season, out=work)
-            at, more = self.trend(np.multiply(weights, work, out=trend), 2)
-            at *= level
-            more *= slope
-            at -= more
-            if lonely is not None:
-                np.copyto(at, work[:, self.places], where=lonely)
-            self.trend_lines.draw(at, trend)
+            np.subtract(values, season, out=rest)
+            if line and turn < trends:
+                self._trend(rest, np.multiply(weights, rest, out=trend), line, trend)
+
+    def _smooth(self, plain: Floats, weighed: Floats, lines: list[Line], out: Floats) -> None:
+        """Write the smoothed phases."""
+        plain, weighed = self._cut(plain), self._cut(weighed)
+        for phases, line in zip(self.phases, lines, strict=True):
+            phases.smooth(phases.of(weighed), phases.of(plain), line, out)
+
+    def _trend_line(self, weights: Floats) -> Line:
+        """The lines of the trend."""
+        total, first, second = self.trend(weights, 3)
+        return _line(total, first, second, self.least)
+
+    def _trend(self, plain: Floats, weighed: Floats, line: Line, out: Floats) -> None:
+        """Write the trend, which may be where the weighed points are."""
+        second, first, wide, lonely = line
+        at, more = self.trend(weighed, 2)
+        at *= second
+        more *= first
+        at -= more
+        at /= wide
+        if lonely is not None:
+            np.copyto(at, plain[:, self.places], where=lonely)
+        self.trend_lines.draw(at, out)
 
     def _cut(self, values: Floats) -> Floats:
         """The values as (series, cycle, phase), zeros after the end."""
@@ -166,35 +212,32 @@ def weighted(columns: int, spans: Spans) -> Weighted:
         period,
         phases,
         Banded(trend.weights, trend.weights * trend.off, trend.weights * trend.off**2),
+        trend.least,
         trend.places.astype(np.intp) - 1,
         Banded(low_pass(columns, period, low)),
         *(Lines(columns, jump) for jump in spans.jumps),
     )
 
 
-def _line(weight: Floats, first: Floats, second: Floats, columns: int) -> Line:
+def _line(weight: Floats, first: Floats, second: Floats, least: tuple[float, float]) -> Line:
     """The local lines, by the sums of weights, of weights times distance and times its square.
 
     At distance 0 the line is `(second * sum(w x) - first * sum(w x distance)) / (weight * second - first**2)`, and the
     mean where all that is near lies together.
     """
-    lonely = None if weight.min() > 0 else weight <= 0
+    narrow, any_narrow = least
     wide = weight * second
     wide -= first * first
-    least = (NARROW * (columns - 1)) ** 2
-    if wide.min() <= least * weight.max() ** 2:
-        narrow = wide <= least * weight * weight
-        wide[narrow], first[narrow] = 1.0, 0.0
-        second[narrow] = 1.0 / np.where(weight > 0, weight, 1.0)[narrow]
-    np.divide(1.0, wide, out=wide)
-    second *= wide
-    first *= wide
-    return second, first, lonely
+    if wide.min() > any_narrow:
+        return second, first, wide, None
+    together = wide <= narrow * weight * weight
+    wide[together] = np.where(weight > 0, weight, 1.0)[together]
+    first[together], second[together] = 0.0, 1.0
+    return second, first, wide, weight <= 0
 
 
-def _believed(off: Floats, present: Bools | None) -> Floats:
-    """The weights of points that are so far off, by the median of those that are there."""
-    usual = _usual(off, present)
+def _believed(off: Floats, present: Bools | None, usual: Floats) -> Floats:
+    """The weights of points that are so far off, by what is usual for those that are there."""
     none = ~((usual > 0) & (usual < np.inf))
     part = np.divide(off, np.where(none, 1.0, usual)[:, None], out=off)
     weights = part * part
@@ -206,21 +249,11 @@ def _believed(off: Floats, present: Bools | None) -> Floats:
     return weights if present is None else weights * present
 
 
-def _usual(off: Floats, present: Bools | None) -> Floats:
-    """Six median deviations: three times the middle two, which are one where there is an odd number of them."""
-    size = off.shape[1]
-    if present is None:
-        half = size // 2
-        ordered = np.partition(off, half, axis=1)  # one place alone is found by vectors, two are not
-        high = ordered[:, half]
-        total: Floats = 3.0 * (high + (high if size % 2 else ordered[:, :half].max(axis=1)))
-        return total
-    ordered = np.where(present, off, np.inf)
-    ordered.sort(axis=1)
-    count, row = present.sum(axis=1), np.arange(len(off))
-    middle: Floats = ordered[row, np.minimum(count // 2, size - 1)]
-    middle += ordered[row, np.maximum(count - count // 2 - 1, 0)]
-    return 3.0 * middle
+def _usual(off: Floats, present: Bools | None, last: Floats | None) -> Floats:
+    """Six median deviations: three times the middle two; they are near the `last` ones."""
+    there = np.full(len(off), off.shape[1]) if present is None else present.sum(axis=1)
+    known = off if present is None else np.where(present, off, np.inf)
+    return np.asarray(3.0 * middle_two(known, there, None if last is None else last / 3.0))
 
 
 def _mean(values: Floats) -> Floats:

@@ -1,9 +1,8 @@
 """Seasonal-trend decomposition by loess, of the days before each day."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeAlias
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from detectors.blocks import Floats, by_tiles, enough
 from detectors.decomposition import Spans, ending
 from detectors.frame import Frame
 from detectors.guard import Bools, Guard, Rows
-from detectors.robust import robust
+from detectors.robust import mean_period
 from detectors.rolling import Moments
 from detectors.running import parts
 from detectors.scores import Scores
@@ -24,6 +23,9 @@ _ROBUST = 1, 5
 
 _CYCLES = 15
 """The season is smoothed over so many days."""
+
+_PLACES = 5
+"""Loess is at every so many'th part of its span; by a tenth a robust season costs an eighth more, and is the same."""
 
 _YOUNG = (5,)
 """While the window is not full, the season is taken anew when it holds so many days."""
@@ -94,7 +96,7 @@ class Stl:
         guard = Guard(self.guard, frame.periods(self.adopt), day)
 
         def kernel(values: Floats, expected: Floats, spread: Floats) -> None:
-            past = _Seasoned(values, day, self.window // _DAY, frame.origin % day, _robust if self.robust else _linear)
+            past = _Seasoned(values, day, self.window // _DAY, frame.origin % day, robust=self.robust)
             guard.run(past.error, _ready(values, day), past, expected, spread)
             for stretch, season in past.drawn:
                 expected[:, stretch] += season
@@ -118,8 +120,8 @@ class _Seasoned:
     `taught` is what STL is given: NaN where nothing was learned.
     """
 
-    def __init__(self, values: Floats, day: int, days: int, lead: int, season: "Season") -> None:
-        self.season_of = season
+    def __init__(self, values: Floats, day: int, days: int, lead: int, *, robust: bool) -> None:
+        self.robust = robust
         self.values, self.day, self.days, self.lead = values, day, days, lead
         self.error, self.taught = values.copy(), np.empty(values.shape)
         self.season = np.zeros((len(values), day))
@@ -183,25 +185,21 @@ class _Seasoned:
 
     def _season(self, window: slice) -> Floats:
         """The season of a window, in which a gap has the mean of its time of day."""
-        taught = self.taught[:, window].copy()
+        taught = self.taught[:, window]
         holes = np.flatnonzero(np.isnan(taught.sum(axis=1)))
         if len(holes):
+            taught = taught.copy()
             some = taught[holes].reshape(len(holes), -1, self.day)
             there = ~np.isnan(some)
             mean = np.where(there, some, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
             taught[holes] = np.where(there, some, mean[:, None]).reshape(len(holes), -1)
-        full = taught.shape[1] == self.days * self.day  # of five points a time of day, which is odd is a guess
-        return (self.season_of if full else _linear)(taught, Spans(self.day, _CYCLES))
+        spans = _spans(self.day)
+        if self.robust and taught.shape[1] == self.days * self.day:  # of five points, which is odd is a guess
+            return mean_period(taught, spans, *_ROBUST)
+        return ending(taught.shape[1], spans, _INNER).season(taught)
 
 
-Season: TypeAlias = Callable[[Floats, Spans], Floats]
-"""The season (series, column of a day) of a window."""
-
-
-def _linear(window: Floats, spans: Spans) -> Floats:
-    return ending(window.shape[1], spans, _INNER).season(window)
-
-
-def _robust(window: Floats, spans: Spans) -> Floats:
-    days = robust(window, spans, *_ROBUST).seasonal.reshape(len(window), -1, spans.period)
-    return np.asarray(days.mean(axis=1))
+def _spans(day: int) -> Spans:
+    """How STL smooths here; the trend of what is taught is next to nothing, so a few places tell it."""
+    trend, low = (-(-span // _PLACES) for span in Spans(day, _CYCLES).spans)
+    return Spans(day, _CYCLES, trend_jump=trend, low_pass_jump=low)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from statsmodels.tsa.seasonal import STL
 
 from detectors.decomposition import Spans, stl
-from detectors.robust import robust
+from detectors.robust import mean_period, robust
 from tests.detectors.stl_twin import decompose
 from tests.detectors.test_decomposition import CASES, traffic
 
@@ -97,3 +97,11 @@ def test_what_makes_no_sense_is_refused() -> None:
         robust(np.zeros((1, 23)), Spans(12))
     with pytest.raises(ValueError, match="infinite"):
         robust(np.full((1, 30), np.inf), Spans(12))
+
+
+@pytest.mark.parametrize("turns", [(1, 5), (2, 3)])
+def test_the_mean_period_is_that_of_the_seasonal_part(turns: tuple[int, int]) -> None:
+    values = spiky(20, 60, 12)
+    values[3, 7:12] = np.nan
+    wanted = robust(values, Spans(12), *turns).seasonal.reshape(20, -1, 12).mean(axis=1)
+    np.testing.assert_array_equal(mean_period(values, Spans(12), *turns), wanted)
