@@ -8,8 +8,8 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -89,7 +89,8 @@ def _ask(
 ) -> tuple[int, list[tuple[str, str]], bytes]:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
     try:
-        connection.request(method, path, body, headers or {})
+        with suppress(BrokenPipeError):  # answered before it was read
+            connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
         return answer.status, answer.getheaders(), answer.read()
     finally:
@@ -127,6 +128,7 @@ class Asked:
     method: str
     path: str
     fault: int | str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass
@@ -175,13 +177,13 @@ class Cloud:
         nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]  # google-auth leaves it unannotated
         return Client(None, nobody, client_options={"api_endpoint": self.url})
 
-    def fault(self, method: str, path: str) -> Fault | None:
+    def fault(self, method: str, path: str, headers: Mapping[str, str]) -> Fault | None:
         """Note a request, and take the fault that it meets."""
         with self.lock:
             fault = next((each for each in self.faults if each.hits(method, path)), None)
             if fault:
                 fault.times -= 1
-            self.asked.append(Asked(method, path, fault.what if fault else ""))
+            self.asked.append(Asked(method, path, fault.what if fault else "", headers))
             return fault
 
 
@@ -215,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         cloud: Cloud = self.server.cloud  # type: ignore[attr-defined]  # set by cloud()
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = cloud.fault(self.command, self.path)
+        fault = cloud.fault(self.command, self.path, {key.lower(): value for key, value in self.headers.items()})
         what = fault.what if fault else ""
         if fault and fault.first:
             fault.first()

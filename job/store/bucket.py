@@ -31,6 +31,9 @@ TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 
+SESSION = 8 * 2**20
+"""An object of more bytes is begun by one request and sent by another."""
+
 READ_TRIES = 5
 """How often an object that is replaced between the look at its head and the download is looked at again."""
 
@@ -93,25 +96,35 @@ class Bucket:
     def put(
         self, name: str, data: bytes, *, meta: Mapping[str, str] | None = None, replaces: Head | None = None
     ) -> Head:
-        """Write an object whole, in the place of `replaces` (None: there must be none of that name)."""
-        from google.api_core.exceptions import PreconditionFailed
+        """Write an object whole, in the place of `replaces` (None: there must be none of that name).
 
+        What is large goes up in a session of its own, which a lost answer may have ended; that is then looked at.
+        """
+        from google.api_core.exceptions import GoogleAPICallError, PreconditionFailed
+
+        meta = dict(meta or {})
         blob = self._blob(check_name(name))
-        blob.metadata = dict(meta or {})
-        generation = replaces.version if replaces else 0
+        blob.metadata = meta
         permission = "storage.objects.create" + (" and storage.objects.delete" if replaces else "")
         with self._told("write", permission, name):
-            try:
-                blob.upload_from_string(
-                    data,
-                    content_type=_type(name),
-                    if_generation_match=generation,
-                    checksum="crc32c",
-                    **self._patience,
-                )
-            except PreconditionFailed:
-                return self._stored_already(name, data, dict(meta or {}))
-        return Head(name, dict(meta or {}), int(blob.generation), len(data))
+            for again in (True, False):
+                try:
+                    self._upload(blob, data, _type(name), replaces.version if replaces else 0)
+                    return Head(name, meta, int(blob.generation), len(data))
+                except GoogleAPICallError as error:
+                    refused = isinstance(error, PreconditionFailed)
+                    if not refused and not (again and len(data) > SESSION and _ended(error)):
+                        raise
+                if found := self._same(name, data, meta):  # stored by a try whose answer was lost
+                    return found
+                if refused:
+                    break
+        raise Conflict(f"{self._place(name)} is not what was to be replaced: somebody else wrote it meanwhile")
+
+    def _upload(self, blob: "Blob", data: bytes, kind: str, generation: int) -> None:
+        blob.upload_from_string(
+            data, content_type=kind, if_generation_match=generation, checksum="crc32c", **self._patience
+        )
 
     def delete(self, name: str) -> None:
         """Remove an object; it may be gone already."""
@@ -183,14 +196,11 @@ class Bucket:
             raise self._corrupt(name)
         return data
 
-    def _stored_already(self, name: str, data: bytes, meta: Mapping[str, str]) -> Head:
-        """The head of what is there when it is what was to be written.
-
-        A first try may have been stored although its answer was lost; its retry then meets its own object.
-        """
+    def _same(self, name: str, data: bytes, meta: Mapping[str, str]) -> Head | None:
+        """The head of what is there, if it is this."""
         blob = self._look(name)
         if blob is None or (blob.crc32c, blob.size, blob.metadata or {}) != (_crc32c(data), len(data), meta):
-            raise Conflict(f"{self._place(name)} is not what was to be replaced: somebody else wrote it meanwhile")
+            return None
         return _head(name, blob)
 
     def _place(self, name: str) -> str:
@@ -200,7 +210,7 @@ class Bucket:
         return Failed(f"{self._place(name)} is corrupt: its bytes do not have its checksum; read it again or delete it")
 
     def _check_found(self, error: Exception) -> None:
-        if "bucket does not exist" in _reason(error):
+        if _bucketless(error):
             raise self._no_bucket() from error
 
     def _no_bucket(self) -> ConfigError:
@@ -245,6 +255,15 @@ class Bucket:
         if status == 404:
             return self._no_bucket()
         return Failed(f"cannot {verb} {place}: {reason}; trying again may help")
+
+
+def _ended(error: Exception) -> bool:
+    """Whether the session of an upload is gone."""
+    return _status(error) in {404, 410} and not _bucketless(error)
+
+
+def _bucketless(error: Exception) -> bool:
+    return "bucket does not exist" in _reason(error)
 
 
 def _head(name: str, blob: "Blob") -> Head:

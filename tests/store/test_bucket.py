@@ -7,7 +7,7 @@ import pytest
 
 from job.errors import ConfigError, Conflict, Failed, NotAllowed
 from job.store import Object, open_store
-from job.store.bucket import NO_BUCKET_READS, Bucket
+from job.store.bucket import NO_BUCKET_READS, Bucket, _crc32c
 from job.store.probe import check
 from tests.emulator import Cloud
 
@@ -121,6 +121,56 @@ def test_a_write_whose_answer_is_lost_succeeds(bucket: Make, cloud: Cloud, size:
     head = store.put("a", data, meta={"k": "v"}, replaces=first)
     assert store.get("a") == Object(head, data)
     assert [asked.fault for asked in cloud.asked].count("lost") == 1
+
+
+LARGE = 9 * 2**20
+
+
+@pytest.mark.parametrize("what", [503, 429, "reset", "lost"])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_large_write_is_tried_again_where_it_broke(bucket: Make, cloud: Cloud, method: str, what: int | str) -> None:
+    store, data = bucket(wait_max=10), os.urandom(LARGE)
+    first = store.put("a", b"old")
+    begun = len(cloud.asked)
+    times = 1 if what == "lost" else 2
+    cloud.fail(what, method, "^/upload/", times=times)
+    head = store.put("a", data, meta={"k": "v"}, replaces=first)
+    assert store.get("a") == Object(head, data)
+    broken = [(method, what)] * times
+    asked = [(one.method, one.fault) for one in cloud.asked[begun:] if one.method != "GET"]
+    assert asked == ([*broken, ("POST", ""), ("PUT", "")] if method == "POST" else [("POST", ""), *broken, ("PUT", "")])
+
+
+@pytest.mark.parametrize("what", [503, 403, 412, "reset"])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_large_write_that_is_given_up_leaves_what_was_there(
+    bucket: Make, cloud: Cloud, method: str, what: int | str
+) -> None:
+    store = bucket(wait_max=0.2)
+    first = store.put("a", b"old", meta={"k": "v"})
+    cloud.fail(what, method, "^/upload/", times=float("inf"))
+    error = {403: NotAllowed, 412: Conflict}.get(what, Failed) if isinstance(what, int) else Failed
+    for name, replaces in (("a", first), ("b", None)):
+        with pytest.raises(error):
+            store.put(name, bytes(LARGE), replaces=replaces)
+    assert store.get("a") == Object(first, b"old")
+    assert list(store.names()) == ["a"]
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_large_write_whose_session_is_gone_begins_another(bucket: Make, cloud: Cloud, status: int) -> None:
+    store, data = bucket(wait_max=10), os.urandom(LARGE)
+    cloud.fail(status, "PUT", "^/upload/")
+    head = store.put("a", data)
+    assert store.get("a") == Object(head, data)
+    assert [one.method for one in cloud.asked if one.method != "GET"] == ["POST", "PUT", "POST", "PUT"]
+
+
+def test_a_large_write_is_sent_with_its_checksum(bucket: Make, cloud: Cloud) -> None:
+    data = os.urandom(LARGE)
+    bucket().put("a", data)
+    (sent,) = [one.headers for one in cloud.asked if one.method == "PUT"]
+    assert f"crc32c={_crc32c(data)}" in sent["x-goog-hash"]
 
 
 def test_a_lost_answer_does_not_hide_another_writer(bucket: Make, cloud: Cloud) -> None:
