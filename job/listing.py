@@ -14,7 +14,7 @@ from job.anomaly import BANDS, Anomaly, band
 from job.incident import Incident
 from job.kinship import thing
 from job.report import STYLES, cell
-from job.units import clean, lasting, quantity
+from job.units import clean, lasting, many, quantity
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -127,6 +127,20 @@ def table(incidents: Iterable[Incident], most: int = 0) -> "Table":
         severity = Text(f"{incident.severity} {'muted' if incident.muted else band(incident.severity)}", style=style)
         shown.add_row(severity, *(Text(word) for word in _words(incident)))
     return shown
+
+
+def total(incidents: Iterable[Incident], published: Iterable[Incident]) -> str:
+    """How many there are, how many of them are muted, and how many the limit on announcements held back.
+
+    Held back is what was published though neither announced nor muted.
+    """
+    every = list(incidents)
+    muted = sum(1 for i in every if i.muted)
+    silent = {p.id for p in published if not p.told and not p.muted}
+    held = sum(1 for i in every if i.id in silent and not i.muted)
+    more = [f"{muted} muted"] if muted else []
+    more += [f"{held} held back by the limit on announcements"] if held else []
+    return many(len(every), "incident") + (f" ({', '.join(more)})" if more else "")
 
 
 def _words(incident: Incident) -> Iterator[str]:

@@ -64,6 +64,16 @@ class Told:
     new: frozenset[str] = frozenset()
 
     @property
+    def held(self) -> int:
+        """How many were not announced, because there were too many."""
+        return sum(1 for i in self.incidents if not i.told and not i.muted)
+
+    @property
+    def muted(self) -> int:
+        """How many are muted."""
+        return sum(1 for i in self.incidents if i.muted)
+
+    @property
     def numbers(self) -> dict[str, int]:
         """What one may be paged by: the incidents that are on or new, neither muted nor held back, and the worst."""
         here = [i for i in self.incidents if i.told and not i.muted and (i.state != "closed" or i.id in self.new)]
@@ -109,11 +119,11 @@ def one_day(telling: Telling, day: date, skipped: Sequence[Skipped] = ()) -> Tol
     incidents = tuple(sorted(telling.mutes.over(found.incidents), key=rank))
     incidents, new = tell(telling, replace(found, incidents=incidents), day)
     incidents = tuple(i for i in incidents if i.end > start)  # those before are only told to be over
-    held = sum(1 for i in incidents if not i.told and not i.muted)
-    page = render(replace(found, incidents=incidents), start, start + DAY, skipped, held)
+    told = Told(incidents, new)
+    page = render(replace(found, incidents=incidents), start, start + DAY, skipped, told.held)
     put_over(telling.store, page_name(day), page.encode())
-    _point(telling.store, day, found, incidents)
-    return Told(incidents, new)
+    _point(telling.store, day, found, told)
+    return told
 
 
 def tell(telling: Telling, found: Found, day: date) -> tuple[tuple[Incident, ...], frozenset[str]]:
@@ -195,9 +205,9 @@ def _opens(url: str) -> str:
     return url.replace("gs://", "https://storage.cloud.google.com/", 1) if url.startswith("gs://") else url
 
 
-def _point(store: Store, day: date, found: Found, incidents: Sequence[Incident]) -> None:
+def _point(store: Store, day: date, found: Found, told: Told) -> None:
     """Let reports/latest.json point to the newest day."""
-    loud = [i for i in incidents if not i.muted]
+    loud = [i for i in told.incidents if not i.muted]
     pointer = {
         "schema": 1,
         "day": str(day),
@@ -205,7 +215,8 @@ def _point(store: Store, day: date, found: Found, incidents: Sequence[Incident])
         "until": max((one.model_dump(mode="json")["until"] for one in found.looked), default=None),
         "incidents": len(loud),
         "open": sum(1 for i in loud if i.state != "closed"),
-        "muted": len(incidents) - len(loud),
+        "muted": told.muted,
+        "held": told.held,
         "worst": max((i.severity for i in loud), default=None),
     }
     data = (json.dumps(pointer) + "\n").encode()

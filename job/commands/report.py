@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from job import listing
 from job import report as anomalies
-from job.commands.show import console
+from job.commands.show import console, line
 from job.config import Settings
 from job.errors import ConfigError
 from job.found import Found, find
-from job.incident import rank
+from job.incident import Incident, rank
 from job.listing import Wanted
 from job.log import plain_lines
 from job.mutes import open_mutes
@@ -44,14 +44,21 @@ def report(
             raise ConfigError(f"anomalies have no {'nature' if nature else form}; leave out --what anomalies")
         problems = _anomalies(store, start, end, form, wanted)
     else:
-        mutes = open_mutes(settings.mutes)
+        mutes = open_mutes(settings.mutes) if settings.mutes else None
         found = find(store, start, end, drawn=form == "html")
-        shown = wanted.incidents(sorted(mutes.over(found.incidents), key=rank))
+        every = mutes.over(found.incidents) if mutes else _as_published(found)
+        shown = wanted.incidents(sorted(every, key=rank))
         _incidents(replace(found, incidents=shown), start, end, form)
         problems = found.problems
     for problem in problems:
         plain_lines()("WARNING", "report.unreadable", problem)
     return 1 if problems else 0
+
+
+def _as_published(found: Found) -> tuple[Incident, ...]:
+    """The incidents, those muted that the run which published them had as muted."""
+    muted = {i.id: i.muted for i in found.published}
+    return tuple(i.model_copy(update={"muted": muted.get(i.id)}) for i in found.incidents)
 
 
 def _wanted(severity: str | None, resource: str | None, nature: str | None) -> Wanted:
@@ -77,7 +84,10 @@ def _anomalies(store: Store, since: datetime, until: datetime, form: str, wanted
 
 def _incidents(found: Found, since: datetime, until: datetime, form: str) -> None:
     if form == "table":
-        console().print(listing.table(found.incidents) if found.incidents else "no incidents")
+        to = console()
+        if found.incidents:
+            to.print(listing.table(found.incidents))
+        line(to, listing.total(found.incidents, found.published) if found.incidents else "no incidents")
     elif form == "json":
         sys.stdout.write(listing.as_json(found.incidents))
     elif form == "csv":

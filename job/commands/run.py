@@ -18,7 +18,7 @@ from job.config import Settings
 from job.errors import ConfigError, NetanomalyError
 from job.found import find
 from job.incident import rank
-from job.listing import table
+from job.listing import table, total
 from job.log import Log, json_lines, plain_lines
 from job.meter import Meter
 from job.plan import Window, mine
@@ -176,7 +176,7 @@ def _summarise(log: Log, outcomes: list[Outcome], status: int, told: Told | None
     event, severity = ("run.failed", "ERROR") if status else ("run.done", "INFO")
     message = f"{len(outcomes)} slices, {failed} failed; {totals['flagged']} anomalies"
     if told:  # the last task out; the others know only of anomalies
-        totals |= {"incidents": len(told.incidents), "new": len(told.new)}
+        totals |= {"incidents": len(told.incidents), "new": len(told.new), "muted": told.muted, "held": told.held}
         message += f"; {many(len(told.incidents), 'incident')}, {len(told.new)} of them new"
     log(severity, event, message, **totals, exit=status)
 
@@ -194,7 +194,7 @@ def _show(job: Job, span: Window, outcomes: list[Outcome], *, stderr: bool) -> N
             to.print(table(incidents, MOST))
         if len(incidents) > MOST:
             line(to, f"… and {len(incidents) - MOST} more, less severe: netanomaly report --output {output}")
-        line(to, f"{many(len(incidents), 'incident')} since {span.start:%Y-%m-%d %H:%M} UTC")
+        line(to, f"{total(incidents, found.published)} since {span.start:%Y-%m-%d %H:%M} UTC")
     for words in _words(_totals(outcomes)):
         line(to, words)
     for outcome in outcomes:

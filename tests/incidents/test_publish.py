@@ -15,6 +15,7 @@ from job.publish import Telling, attempt, one_day, publish
 from job.store import put_over
 from job.store.folder import Folder
 from tests.incidents.events import MINUTE, event
+from tests.job.command import netanomaly
 from tests.job.work import NIGHT as PRESENT
 from tests.job.work import Meddling, backfill, bench, tree
 from tests.page.findings import DAY, NEXT
@@ -118,6 +119,18 @@ def test_the_limit_holds_back_the_mildest_and_says_so(tmp_path: Path) -> None:
     said = teller.tell()
     assert [event for event, _ in said] == ["opened", "closed", "incidents.held"]
     assert "1 of these were held back" in teller.store.get("reports/2026-11-22.html").data.decode()  # type: ignore[union-attr]  # it is there
+    assert json.loads((tmp_path / "reports/latest.json").read_text())["held"] == 1
+    done = netanomaly("report", "--output", str(tmp_path), cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "2 incidents (1 held back by the limit on announcements)"
+
+
+def test_a_report_shows_as_muted_what_was_published_as_muted(tmp_path: Path) -> None:
+    teller = Teller(tmp_path, mutes=parse('[[mute]]\nreason = "load test"\nuntil = 2027-01-01', "m"))
+    teller.write(ON)
+    teller.tell()
+    done = netanomaly("report", "--output", str(tmp_path), cwd=tmp_path)
+    assert "75 muted" in done.stdout
+    assert done.stdout.splitlines()[-1] == "1 incident (1 muted)"
 
 
 def test_a_backfill_wakes_nobody(tmp_path: Path) -> None:
