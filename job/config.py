@@ -323,7 +323,8 @@ def _complaints(error: ValidationError, places: tuple[Given, ...]) -> Iterator[s
         elif fault["type"] == "extra_forbidden":
             yield f"{_called(where, places)}: no such setting; {_instead(where)}"
         else:
-            rule = _RULES.get(fault["type"]) or said.replace("Input should", "it should")
+            rule = _FORMS.get(where[-1]) if fault["type"] == "string_pattern_mismatch" else _RULES.get(fault["type"])
+            rule = rule or said.replace("Input should", "it should")
             value = repr(fault["input"])
             silent = value in rule or isinstance(fault["input"], Mapping) or fault["input"] == ()
             yield f"{_called(where, places)}: " + (rule if silent else f"{value[:200]}: {rule}")
@@ -337,6 +338,14 @@ _RULES = {
     "too_short": "it names nothing; write at least one name, or leave the setting out",
 }
 """Rules in this program's terms, where the validator has its own."""
+
+
+_FORMS: Mapping[int | str, str] = {
+    "name": "it names objects in the store; write small letters, digits, '_', '.' and '-'",
+    "write_back": "it is no project's id; write one such as prod-net",
+    "monitoring_endpoint": "write it as HOST:PORT, such as localhost:8080",
+}
+"""How what has a form is to be written."""
 
 
 def _instead(where: tuple[int | str, ...]) -> str:

@@ -13,7 +13,7 @@ from job.errors import Failed
 from job.incident import Incident, Judged, group
 from job.kinship import Slot
 from job.nature import Shape
-from job.report import EARLIEST, LATEST, Reading, read
+from job.report import EARLIEST, LATEST, ROOT, Reading, read
 from job.series import NAME, Looked, Trace, key, parsed
 from job.store import Store
 
@@ -108,6 +108,11 @@ def _days(store: Store, root: str, since: datetime, until: datetime) -> Iterator
                 yield name
         except ValueError:
             continue
+
+
+def judged_days(store: Store, since: datetime, until: datetime) -> Iterator[str]:
+    """What runs have written of the days that `[since, until)` touches: an object for each metric, at least."""
+    yield from _days(store, ROOT, since, until)
 
 
 def _data(store: Store, name: str, problems: list[str]) -> bytes:

@@ -5,9 +5,10 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from itertools import groupby
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -21,7 +22,7 @@ from job.incident import Incident
 from job.kinship import thing_of
 from job.policy import Positive
 from job.store import read_text
-from job.units import parse_time
+from job.units import parse_time, utc
 
 DAY = timedelta(days=1)
 
@@ -72,6 +73,12 @@ class Mute(_Scope):
     from_: Moment | None = Field(None, alias="from", description="Since when; default: always.")
     until: Moment = Field(description="Until when: a mute expires.")
 
+    @model_validator(mode="after")
+    def _forward(self) -> Self:
+        if self.from_ and self.from_ >= self.until:
+            raise ValueError(f"from = {utc(self.from_)} is not before until = {utc(self.until)}; swap or move them")
+        return self
+
     def spans(self, start: datetime, _end: datetime) -> Iterator[Span]:
         """The muted time."""
         yield self.from_ or start, self.until
@@ -107,30 +114,68 @@ class Window(_Local):
             raise ValueError(f"start = {self.start} has a zone of its own; write wall-clock time, and the zone as zone")
         if not datetime(1980, 1, 1) <= self.start < datetime(3000, 1, 1):  # noqa: DTZ001 - wall-clock time
             raise ValueError(f"start = {self.start} lies outside the years 1980 to 2999")
-        frequency = dict(part.partition("=")[::2] for part in self.rrule.upper().split(";")).get("FREQ", "")
-        if frequency not in {"YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY"}:
-            raise ValueError(f"rrule = {self.rrule!r} needs FREQ=YEARLY, MONTHLY, WEEKLY, DAILY or HOURLY")
-        self._rule()
+        _check(self.rrule, self.start, self._plain)
         return self
 
-    def _rule(self) -> Any:
-        from dateutil.rrule import rrulestr
+    @property
+    def _plain(self) -> str:
+        """The rule on the clock of the zone: RFC 5545 has the end of one in UTC."""
 
-        if "\n" in self.rrule or ":" in self.rrule:
-            raise ValueError(f"rrule = {self.rrule!r} is more than one rule; write FREQ=…;BYDAY=… alone")
-        try:
-            return rrulestr(self.rrule, dtstart=self.start)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"rrule = {self.rrule!r} is no rule of RFC 5545: {error}") from None
+        def local(until: re.Match[str]) -> str:
+            try:
+                moment = datetime.strptime(until[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+            except ValueError:
+                raise ValueError(f"rrule = {self.rrule!r} ends at {until[1]}Z, which is no time") from None
+            return f"UNTIL={moment.astimezone(ZoneInfo(self.zone)):%Y%m%dT%H%M%S}"
+
+        return re.sub(r"UNTIL=(\d{8}T\d{6})Z", local, self.rrule.upper().removeprefix("RRULE:"))
 
     def spans(self, start: datetime, end: datetime) -> Iterator[Span]:
         """Its occurrences that touch `[start, end)`."""
         zone = ZoneInfo(self.zone)
         low = start.astimezone(zone).replace(tzinfo=None) - self.duration - DAY
         high = end.astimezone(zone).replace(tzinfo=None) + DAY
-        for local in self._rule().between(low, high, inc=True):
+        for local in _rule(self._plain, self.start).between(low, high, inc=True):
             begins = self.utc(local)
             yield begins, begins + self.duration
+
+
+FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY")
+
+CYCLE = 400
+"""Years after which the calendar is the same again, weekdays and all."""
+
+
+def _check(given: str, start: datetime, plain: str) -> None:
+    """Refuse what is no rule, and what would be searched for without end: a rule that never comes.
+
+    Whether it comes is tried near the end of the calendar, where the search has one.
+    """
+    parts = dict(part.partition("=")[::2] for part in plain.split(";"))
+    if parts.get("FREQ") not in FREQUENCIES:
+        raise ValueError(f"rrule = {given!r} needs FREQ=" + ", ".join(FREQUENCIES[:-1]) + f" or {FREQUENCIES[-1]}")
+    if not re.fullmatch(r"[A-Z]+=[\w,+-]+(;[A-Z]+=[\w,+-]+)*", plain, re.ASCII):
+        raise ValueError(f"rrule = {given!r} is not one rule; write FREQ=…;BYDAY=… alone")
+    for name in ("INTERVAL", "COUNT"):
+        if not re.fullmatch(r"[1-9]\d{0,5}", parts.get(name, "1")):
+            raise ValueError(f"rrule = {given!r} has {name}={parts[name]}; write 1 to 999999")
+    endless = ";".join(f"{name}={value}" for name, value in parts.items() if name not in {"UNTIL", "COUNT"})
+    late = start.replace(year=start.year + (date.max.year - CYCLE - start.year) // CYCLE * CYCLE)
+    try:
+        _rule(plain, start)
+        first = next(iter(_rule(endless, late)), None)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"rrule = {given!r} is no rule of RFC 5545: {error}") from None
+    if first is None:
+        raise ValueError(f"rrule = {given!r} never comes; is there such a day?")
+
+
+@cache
+def _rule(plain: str, start: datetime) -> Any:
+    """A rule, with the occurrences that were asked for before."""
+    from dateutil.rrule import rrulestr
+
+    return rrulestr(plain, dtstart=start, cache=True)
 
 
 class Holidays(_Local):
@@ -244,4 +289,13 @@ def _complaint(place: str, fault: Any) -> str:
     where = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "missing":
         return f"{place}: {where} is missing; write it" + (", since a mute must end" if where.endswith("until") else "")
+    if fault["type"] == "extra_forbidden":
+        table = _File.model_fields.get(str(fault["loc"][0]))
+        kind = get_args(table.annotation)[0] if table else _File
+        names = ", ".join(f.alias or name for name, f in kind.model_fields.items())
+        return f"{place}: {where}: no such {'setting' if table else 'table'}; there are: {names}"
+    if fault["type"] == "tuple_type":
+        return f"{place}: {where} is a list of tables; write [[{where}]]"
+    if fault["type"] == "string_too_short":
+        return f"{place}: {where} is empty; say why, for those who will read it"
     return f"{place}: {where}: {fault['msg'].removeprefix('Value error, ')}"

@@ -9,7 +9,7 @@ from job import report as anomalies
 from job.commands.show import console, line
 from job.config import Settings
 from job.errors import ConfigError
-from job.found import Found, find
+from job.found import Found, find, judged_days
 from job.incident import Incident, rank
 from job.listing import Wanted
 from job.log import plain_lines
@@ -50,6 +50,9 @@ def report(
         shown = wanted.incidents(sorted(every, key=rank))
         _incidents(replace(found, incidents=shown), start, end, form)
         problems = found.problems
+    if not any(judged_days(store, start, end)):
+        said = f"no run has judged any of that time in {settings.output}; see --output, --since and --until"
+        plain_lines()("WARNING", "report.unjudged", said)
     for problem in problems:
         plain_lines()("WARNING", "report.unreadable", problem)
     return 1 if problems else 0

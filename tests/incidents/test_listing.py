@@ -116,6 +116,22 @@ def test_the_command_shows_what_is_asked_for(place: Path, words: tuple[str, ...]
 
 
 @pytest.mark.parametrize(
+    ("words", "quiet"),
+    [
+        (("--since", "2030-01-01"), "no incidents\n"),
+        (("--output", "nowhere"), "no incidents\n"),
+        (("--format", "csv"), ""),
+    ],
+)
+def test_nothing_found_is_told_from_nothing_looked_at(place: Path, words: tuple[str, ...], quiet: str) -> None:
+    """A misspelt folder is not a quiet network."""
+    done = netanomaly("report", "--until", "2031-01-01", "--output", str(place), *words, cwd=place)
+    assert done.returncode == 0
+    assert done.stdout.startswith(quiet or "schema,id")
+    assert ("no run has judged any of that time" in done.stderr) is bool(quiet)
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (("--nature", "flod"), "there are flood, scan-like"),

@@ -72,6 +72,24 @@ def test_what_outlasts_its_window_is_told() -> None:
     assert reason(WEEKLY, incident(begins, minutes=125)) is None
 
 
+@pytest.mark.parametrize(
+    ("rule", "last"),
+    [
+        ("FREQ=WEEKLY;BYDAY=SU;UNTIL=20261122T010000Z", True),  # in UTC, as RFC 5545 has it: 02:00 there
+        ("FREQ=WEEKLY;BYDAY=SU;UNTIL=20261122T005959Z", False),
+        ("FREQ=WEEKLY;BYDAY=SU;UNTIL=20261122T020000", True),
+        ("RRULE:FREQ=WEEKLY;BYDAY=SU;COUNT=47", True),
+        ("FREQ=WEEKLY;BYDAY=SU;COUNT=46", False),
+        ("FREQ=MONTHLY;BYDAY=4SU", True),
+        ("FREQ=MONTHLY;BYDAY=-1SU", False),
+    ],
+)
+def test_a_window_ends_as_its_rule_says(rule: str, last: bool) -> None:
+    begins = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
+    text = WEEKLY.replace("FREQ=WEEKLY;BYDAY=SU", rule)
+    assert reason(text, incident(begins)) == ("weekly maintenance" if last else None)
+
+
 def test_a_holiday_is_a_day_of_its_zone() -> None:
     text = '[[holidays]]\nreason = "holiday"\ncountry = "DE"\nzone = "Europe/Berlin"\n'
     assert reason(text, incident(datetime(2026, 12, 24, 23, 0, tzinfo=UTC))) == "holiday"
@@ -85,11 +103,22 @@ def test_a_holiday_is_a_day_of_its_zone() -> None:
         (MUTE, "mute.0.until is missing; write it, since a mute must end"),
         ("[[mute]]\nuntil = 2027-01-01", "mute.0.reason is missing"),
         (MUTE + "until = 'soon'", "'soon' is not a time"),
-        (MUTE + "until = 2027-01-01\nresources = 'x'", "mute.0.resources"),
+        (
+            MUTE + "until = 2027-01-01\nresources = 'x'",
+            "mute.0.resources: no such setting; there are: reason,",
+        ),
         (WEEKLY.replace("Europe/Berlin", "Europe/Atlantis"), "no IANA time zone"),
         (WEEKLY.replace("Europe/Berlin", "../../etc/passwd"), "no IANA time zone"),
         (WEEKLY.replace("WEEKLY", "SECONDLY"), "needs FREQ="),
         (WEEKLY.replace("BYDAY=SU", "BYDAY=NO"), "no rule of RFC 5545"),
+        (WEEKLY.replace("BYDAY=SU", "INTERVAL=0"), "INTERVAL=0; write 1"),  # would be searched for without end
+        (WEEKLY.replace("WEEKLY;BYDAY=SU", "HOURLY;BYMONTH=2;BYMONTHDAY=30"), "never comes"),
+        (WEEKLY.replace("BYDAY=SU", "UNTIL=20269931T000000Z"), "20269931T000000Z, which is no time"),
+        (WEEKLY.replace("BYDAY=SU", ""), "is not one rule"),
+        (MUTE + "from = 2027-01-01\nuntil = 2026-01-01", "from = 2027-01-01T00:00:00Z is not before until"),
+        (MUTE.replace("known", "") + "until = 2027-01-01", "mute.0.reason is empty"),
+        ("[mute]\nreason = 'x'", "write [[mute]]"),
+        ("[[mutes]]\nreason = 'x'", "mutes: no such table; there are: mute, window, holidays"),
         (WEEKLY.replace("02:00:00", "02:00:00Z"), "wall-clock"),
         (WEEKLY.replace("2h", "0s"), "no time at all"),
         ('[[holidays]]\nreason = "x"\ncountry = "XX"', "no holidays are known of 'XX'"),

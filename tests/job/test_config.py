@@ -116,6 +116,8 @@ WRONG = [
     ({"flags": {"hours": "-1"}}, ["--hours", "greater than 0"]),
     ({"flags": {"hours": ABSURD}}, ["--hours", "less than or equal to 17520"]),
     ({"flags": {"hours": "twelve"}}, ["--hours", "'twelve'", "number"]),
+    ({"flags": {"write_back": "my project!"}}, ["--write-back", "'my project!'", "no project's id", "prod-net"]),
+    ({"flags": {"monitoring_endpoint": "localhost"}}, ["--monitoring-endpoint", "'localhost'", "HOST:PORT"]),
     ({"flags": {"step": "5x"}}, ["--step", "'5x'", "90m"]),
     ({"flags": {"step": "7m"}}, ["step = 7m", "divide a day", "5m"]),
     ({"flags": {"step": "0s"}}, ["--step", "0s", "1s"]),
