@@ -13,7 +13,7 @@ from job.kinship import Thing
 from job.sentence import noun
 from job.series import Trace, key
 from job.templates import asset, libraries, template
-from job.units import clean, lasting, many, quantity, utc
+from job.units import clean, lasting, many, named, quantity, utc
 
 CHARTS = 100
 """So many charts a page has at most, those of the worst incidents."""
@@ -51,7 +51,7 @@ def render(found: Found, since: datetime, until: datetime, skipped: Sequence[Ski
         muted=sum(1 for i in incidents if i.muted),
         held=held,
         skipped=[Skipped(clean(one.what, 300), clean(one.why, 1000)) for one in skipped],
-        problems=[clean(words, 1000) for words in found.problems],
+        problems=[clean(words, 1000) for words in named(found.problems)],
         data={"charts": list(charts.values()), "bars": _bars(incidents), "since": _ms(since), "until": _ms(until)},
         style=asset("page.css"),
         script=asset("dress.js") + asset("page.js"),

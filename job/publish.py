@@ -13,6 +13,7 @@ from job.log import Log
 from job.mutes import Mutes
 from job.page import Skipped, render
 from job.store import Object, Store, put_over
+from job.units import named
 
 DAY = timedelta(days=1)
 
@@ -116,6 +117,8 @@ def one_day(telling: Telling, day: date, skipped: Sequence[Skipped] = ()) -> Tol
     """Tell what is new of a day, and render its page."""
     start = datetime.combine(day, time(), UTC)
     found = find(telling.store, start, start + DAY, ended=APART)
+    if found.problems:
+        telling.log("WARNING", "report.unreadable", "; ".join(named(found.problems)), count=len(found.problems))
     incidents = tuple(sorted(telling.mutes.over(found.incidents), key=rank))
     incidents, new = tell(telling, replace(found, incidents=incidents), day)
     incidents = tuple(i for i in incidents if i.end > start)  # those before are only told to be over

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from job.anomaly import SCHEMA, Anomaly, band
 from job.errors import Failed
 from job.store import Store, open_store
-from job.units import clean, lasting, parse_time, quantity
+from job.units import clean, lasting, named, parse_time, quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,17 +89,19 @@ def frame(output: str, since: str | datetime | None = None, until: str | datetim
     `since` and `until` are times or dates (UTC); without them it is everything. Times are UTC timestamps, labels are
     dicts, `resource` is spread over `resource_type` and `resource_labels`.
 
+    What cannot be read is counted and named in a `UserWarning`, and the rest is in the frame.
+
     Raises:
         ConfigError: `output` is no place.
         NotAllowed: a permission is missing.
-        Failed: the store did not answer, or holds what cannot be read.
+        Failed: the store did not answer.
         ValueError: a time is none.
     """
     import pandas as pd
 
     reading = read(open_store(output), _time(since, EARLIEST), _time(until, LATEST))
     if reading.problems:
-        raise Failed("; ".join(reading.problems))
+        warnings.warn("\n".join(named(reading.problems)), stacklevel=2)
     columns = [f.alias or name for name, f in Anomaly.model_fields.items() if name != "resource"]
     columns[5:5] = ["resource_type", "resource_labels"]
     rows = [_row(anomaly) for anomaly in reading.anomalies]

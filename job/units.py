@@ -1,6 +1,7 @@
 """Numbers and times as people read them."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from detectors.duration import text as duration_text
@@ -64,6 +65,17 @@ def many(number: int, noun: str) -> str:
     ('1 incident', '1,200 incidents')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+NAMED = 20
+"""So many of what cannot be read are named; there may be very many, all of one kind."""
+
+
+def named(problems: Sequence[str]) -> list[str]:
+    """What could not be read: how much it is, and the first of it by name; nothing where all could be read."""
+    more = len(problems) - NAMED
+    found = [f"{many(len(problems), 'thing')} could not be read or understood; the rest is here:"] if problems else []
+    return [*found, *problems[:NAMED], *([f"… and {more:,} more"] if more > 0 else [])]
 
 
 def parse_time(words: str) -> datetime:

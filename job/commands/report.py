@@ -17,7 +17,7 @@ from job.mutes import open_mutes
 from job.nature import NATURES
 from job.report import EARLIEST, LATEST
 from job.store import Store, open_store
-from job.units import utc
+from job.units import named, utc
 
 DAY = timedelta(days=1)
 
@@ -53,7 +53,7 @@ def report(
     if not any(judged_days(store, start, end)):
         said = f"no run has judged any of that time in {settings.output}; see --output, --since and --until"
         plain_lines()("WARNING", "report.unjudged", said)
-    for problem in problems:
+    for problem in named(problems):
         plain_lines()("WARNING", "report.unreadable", problem)
     return 1 if problems else 0
 

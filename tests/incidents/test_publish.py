@@ -187,6 +187,16 @@ def test_a_slice_that_failed_is_named_on_the_page(tmp_path: Path) -> None:
     assert "quota &lt;exceeded&gt;" in (tmp_path / "reports/2026-11-21.html").read_text()
 
 
+def test_what_cannot_be_read_is_named_in_the_log_and_the_rest_is_told(tmp_path: Path) -> None:
+    teller = Teller(tmp_path)
+    teller.write(ON)
+    put_over(teller.store, f"anomalies/date={DAY:%Y-%m-%d}/metric=y/p.part-00.jsonl", lines([OVER])[:300])
+    assert teller.tell() == [("report.unreadable", "WARNING"), ("opened", "WARNING")]
+    said = json.loads(teller.logged.getvalue().splitlines()[0])
+    assert said["count"] == 1
+    assert "metric=y/p.part-00.jsonl line 1" in said["message"]
+
+
 def test_a_report_that_fails_is_an_error_and_no_crash(tmp_path: Path) -> None:
     bench(tmp_path, hours=1).run()
     (tmp_path / "reports").write_text("in the way")

@@ -12,11 +12,12 @@ from rich.console import Console
 
 import job
 from job.anomaly import Anomaly, Resource, lines
-from job.errors import ConfigError, Failed
+from job.errors import ConfigError
 from job.report import EARLIEST, LATEST, as_csv, as_json, read, table
 from job.store.folder import Folder
 from tests.emulator import Cloud
 from tests.job.anomalies import START, anomaly
+from tests.job.command import netanomaly
 
 DAY = timedelta(days=1)
 EVIL = Resource(
@@ -122,8 +123,17 @@ def test_what_is_no_record_is_named_and_the_rest_is_read(data: bytes, problem: s
     assert len(reading.anomalies) == 1
     assert len(reading.problems) == 1
     assert problem in reading.problems[0]
-    with pytest.raises(Failed, match="line 1"):
-        job.anomalies(str(tmp_path))
+    with pytest.warns(UserWarning, match=r"(?s)1 thing could not be read.*line 1"):
+        assert len(job.anomalies(str(tmp_path))) == 1
+
+
+def test_of_very_much_that_is_no_record_the_first_is_named_and_all_counted(tmp_path: Path) -> None:
+    keep(tmp_path, data=b"no\n" * 1000)
+    done = netanomaly("report", "--output", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "1,000 things could not be read" in done.stderr
+    assert len(done.stderr.splitlines()) == 22
+    assert "and 980 more" in done.stderr
 
 
 def test_a_corrupt_object_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
