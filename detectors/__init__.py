@@ -16,6 +16,7 @@ __all__ = [
     "Labels",
     "Late",
     "Peers",
+    "Resumable",
     "Scores",
     "Seasonal",
     "Stl",
@@ -24,7 +25,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from detectors.adaptive import Adaptive
-    from detectors.detector import Banded, Detector, Late
+    from detectors.detector import Banded, Detector, Late, Resumable
     from detectors.ewma import Ewma
     from detectors.frame import Frame, Labels
     from detectors.peers import Peers
@@ -40,6 +41,7 @@ else:
 
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        home = {"Banded": "detector", "CAP": "scores", "Labels": "frame", "Late": "detector"}.get(name, name.lower())
+        homes = {"CAP": "scores", "Labels": "frame"} | dict.fromkeys(("Banded", "Late", "Resumable"), "detector")
+        home = homes.get(name, name.lower())
         found = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
         return found

@@ -6,15 +6,19 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors import network
+from detectors import carried, network
+from detectors.carried import Carried
 from detectors.frame import Frame
 from detectors.scores import Scores, score
 
 Floats: TypeAlias = NDArray[np.float64]
 Kernel: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
 """Takes values as (time, series), gives the expected values and the spreads in the same shape."""
-Writer: TypeAlias = Callable[[Floats, Floats, Floats], None]
-"""Takes values as (series, time), writes the expected values and the spreads to the other two."""
+Writer: TypeAlias = Callable[[Floats, Floats, Floats, Carried], Carried]
+"""Takes values as (series, time), writes the expected values and the spreads to the other two.
+
+It is given what was carried over of these series, if anything was, and answers what is to be.
+"""
 
 _POINTS = 2**21
 _ROWS = 1024
@@ -44,32 +48,37 @@ def by_rows(frame: Frame, kernel: Kernel) -> Scores:
             expected, spread = kernel(block)
         here = slice(first, first + len(rows))
         answer.expected[here], answer.spread[here] = expected.T[: len(rows)], spread.T[: len(rows)]
-        _score(frame, answer, here)
+        _score(frame.values, answer, here)
     return answer
 
 
-def _score(frame: Frame, answer: Scores, rows: slice) -> None:
+def _score(values: Floats, answer: Scores, rows: slice) -> None:
     """Write the scores of these rows, of which the rest is written; a few at a time, as small arrays are used again."""
-    tile = max(1, _TILE // max(1, frame.values.shape[1]))
+    tile = max(1, _TILE // max(1, values.shape[1]))
     for i in range(rows.start, rows.stop, tile):
         some = slice(i, min(i + tile, rows.stop))
-        answer.score[some] = score(frame.values[some], answer.expected[some], answer.spread[some]).score
+        answer.score[some] = score(values[some], answer.expected[some], answer.spread[some]).score
 
 
-def by_tiles(frame: Frame, stretch: int, kernel: Writer) -> Scores:
-    """Score a frame by running `kernel` on few enough rows for the cache.
+def by_tiles(
+    frame: Frame, stretch: int, kernel: Writer, first: int = 0, past: Carried | None = None
+) -> tuple[Scores, Carried]:
+    """Score the columns from `first` on by running `kernel` on few enough rows for the cache; and what it carries over.
 
-    `stretch` is how many columns the kernel works on at a time.
+    `stretch` is how many columns the kernel works on at a time, `past` what was carried over to it.
     """
     count, time = frame.values.shape
-    answer = Scores(*np.empty((3, count, time)))
+    answer, found = Scores(*np.empty((3, count, max(0, time - first)))), list[Carried]()
     width = max(1, min(_TILE // stretch, _ROWS, _POINTS // max(1, time)))
-    for first in range(0, count if time else 0, width):
-        rows = slice(first, min(first + width, count))
+    work = np.empty((2, min(width, count), time))
+    for low in range(0, count if time else 0, width):
+        rows = slice(low, min(low + width, count))
+        expected, spread = work[:, : rows.stop - low]
         with np.errstate(all="ignore"):
-            kernel(frame.values[rows], answer.expected[rows], answer.spread[rows])
-        _score(frame, answer, rows)
-    return answer
+            found.append(kernel(frame.values[rows], expected, spread, carried.cut(past or {}, rows)))
+        answer.expected[rows], answer.spread[rows] = expected[:, first:], spread[:, first:]
+        _score(frame.values[:, first:], answer, rows)
+    return answer, carried.stacked(found)
 
 
 def enough(values: Floats, window: int, least: int, axis: int = 0) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, runtime_checkable
 
 from detectors.blocks import Floats
+from detectors.carried import Carried
 from detectors.frame import Frame
 from detectors.scores import Scores
 
@@ -52,6 +53,24 @@ class Late(Detector, Protocol):
 
     def late(self, frame: Frame, first: int) -> Scores:
         """The scores of the columns from `first` on: to the bit those of a whole call."""
+
+
+@runtime_checkable
+class Resumable(Detector, Protocol):
+    """A detector that can go on from what it carried over from earlier columns, without most of them.
+
+    So a day's past is looked at once, however often the day is. `midnight` is the first column of a UTC day, at or
+    after `first`: what is carried is good until that day's end.
+    """
+
+    def recent(self, step: timedelta) -> timedelta:
+        """How long before the columns that are asked for a frame must begin that is resumed, unless it is a whole."""
+
+    def carry(self, frame: Frame, first: int, midnight: int) -> tuple[Scores, Carried]:
+        """The scores of the columns from `first` on, as a whole call has them, and what they need of the past."""
+
+    def resume(self, carried: Carried, frame: Frame, first: int) -> Scores:
+        """The scores of the columns from `first` on, which is the one of `carry`: to the bit those of a whole call."""
 
 
 def late(detector: Detector, frame: Frame, first: int) -> Scores:

@@ -8,9 +8,10 @@ from typing import TypeAlias
 import numpy as np
 
 from detectors.blocks import Floats, by_tiles, enough
+from detectors.carried import Carried, packed, unpacked
 from detectors.frame import Frame
 from detectors.guard import Bools, Guard, Rows
-from detectors.running import earliest, moments, parts, running, weighted
+from detectors.running import begun, border, earliest, moments, parts, running, weighted
 from detectors.scores import Scores
 from detectors.settings import check
 
@@ -76,29 +77,51 @@ class Ewma:
         """How much past before a point its score needs."""
         return max(_HALVINGS * self.half_life, 2 * self.warm_up) + self.adopt
 
+    def recent(self, step: timedelta) -> timedelta:
+        """How much past a resumed frame still needs: a stretch, and what says whether there is enough or is adopted."""
+        return (_STRETCH + 2) * step + 2 * max(self.warm_up + step, self.adopt)
+
     def __call__(self, frame: Frame) -> Scores:
         """Score every point of the frame."""
+        return self._scored(frame, 0)[0]
+
+    def late(self, frame: Frame, first: int) -> Scores:
+        """The scores of the columns from `first` on."""
+        return self._scored(frame, first)[0]
+
+    def carry(self, frame: Frame, first: int, _: int) -> tuple[Scores, Carried]:
+        """The scores of the columns from `first` on, and what they need of those before."""
+        return self._scored(frame, first)
+
+    def resume(self, carried: Carried, frame: Frame, first: int) -> Scores:
+        """The scores of the columns from `first` on, of a frame that begins `recent` before them."""
+        return self._scored(frame, first, carried)[0]
+
+    def _scored(self, frame: Frame, first: int, past: Carried | None = None) -> tuple[Scores, Carried]:
         memory = 2 * frame.periods(self.warm_up)
         guard = Guard(self.guard, frame.periods(self.adopt), memory)
         ages = min(frame.step / self.half_life, _MOST)
+        lead = -frame.origin % stretch(ages)
+        at = border(first, stretch(ages), lead)
 
-        def kernel(values: Floats, expected: Floats, spread: Floats) -> None:
+        def kernel(values: Floats, expected: Floats, spread: Floats, past: Carried) -> Carried:
             ready = enough(values, memory, max(2, frame.periods(self.warm_up)), axis=1)
-            guard.run(values, ready, Weighted(values, ages), expected, spread)
+            return guard.run(values, ready, Weighted(values, ages, lead), expected, spread, at, past)
 
-        return by_tiles(frame, stretch(ages), kernel)
+        return by_tiles(frame, stretch(ages), kernel, first, past)
 
 
 class Weighted:
     """The exponentially weighted mean and deviation of the points before each column; `ages` half-lives are a column.
 
     A stretch is short enough for weights that grow with time, from 1 at its first column: running sums of the weights,
-    of their squares, and of the points and their squares about the mean that the stretch began with.
+    of their squares, and of the points and their squares about the mean that the stretch began with. One begins at
+    column `lead`.
     """
 
-    def __init__(self, values: Floats, ages: float) -> None:
+    def __init__(self, values: Floats, ages: float, lead: int = 0) -> None:
         rows = len(values)
-        self.values, self.ages = values, ages
+        self.values, self.ages, self.lead, self.since = values, ages, lead, 0
         self.level: State = earliest(values), np.zeros(rows), np.zeros(rows), np.zeros(rows)
         self.aside: dict[int, State] = {}
         self.learned = np.zeros(values.shape, dtype=np.bool_)
@@ -108,7 +131,26 @@ class Weighted:
 
     def stretches(self) -> Iterator[tuple[int, int]]:
         """The columns, in parts over which the weights do not grow beyond 2**8."""
-        return parts(self.values.shape[1], stretch(self.ages))
+        return parts(self.values.shape[1], stretch(self.ages), self.lead, self.since)
+
+    def carry(self, column: int, reach: int) -> Carried:
+        """Both levels, and which of the last points were learned."""
+        aside = np.full((len(self.values), len(self.level)), np.nan)
+        for row, level in self.aside.items():
+            aside[row] = np.concatenate(level)
+        learned = packed(self.learned[:, max(0, column - reach) : column], reach)
+        level = begun(self.level[0], self.values, column), *self.level[1:]
+        return {"level": np.stack(level, axis=1), "aside": aside, "learned": learned}
+
+    def resume(self, past: Carried, column: int, reach: int) -> None:
+        """Have learned what was carried over."""
+        self.since = column
+        mean, weight, squares, off = past["level"].T.copy()
+        self.level = np.where(np.isnan(mean), self.level[0], mean), weight, squares, off
+        for row in np.flatnonzero(~np.isnan(past["aside"][:, 0])).tolist():
+            mean, weight, squares, off = past["aside"][row][:, None].copy()
+            self.aside[row] = mean, weight, squares, off
+        self.learned[:, max(0, column - reach) : column] = unpacked(past["learned"], reach, column)
 
     def enter(self, first: int, stop: int) -> None:
         """Begin a stretch."""

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.blocks import Floats
+from detectors.carried import Carried
 from detectors.scores import RELATIVE_FLOOR
 
 _FORGIVE = 4
@@ -34,7 +35,13 @@ class Baseline(Protocol):
     """The level that learns, a stretch of columns at a time; arrays are (series, column of the stretch)."""
 
     def stretches(self) -> Iterable[tuple[int, int]]:
-        """The columns, in order and in parts `[first, stop)`."""
+        """The columns, in order and in parts `[first, stop)`; those from where it was resumed on."""
+
+    def carry(self, column: int, reach: int) -> Carried:
+        """What the stretches from `column` on need of those before; a new level learns of `reach` columns."""
+
+    def resume(self, past: Carried, column: int, reach: int) -> None:
+        """Go on from `column` with what was carried over to it."""
 
     def enter(self, first: int, stop: int) -> None:
         """Begin a stretch, whose values it may still change; all before it is learned."""
@@ -63,14 +70,38 @@ class Guard:
     adopt: int
     memory: int
 
-    def run(self, values: Floats, ready: Bools, baseline: Baseline, expected: Floats, spread: Floats) -> None:
-        """Walk through `values` (series, time) in order; write what was expected and the spread, NaN unless `ready`."""
-        past = _Past(len(values))
+    @property
+    def reach(self) -> int:
+        """So many columns back a shift that is adopted may have begun."""
+        return self.adopt + self.adopt // _FORGIVE
+
+    def run(
+        self,
+        values: Floats,
+        ready: Bools,
+        baseline: Baseline,
+        expected: Floats,
+        spread: Floats,
+        at: int = 0,
+        carried: Carried | None = None,
+    ) -> Carried:
+        """Walk through `values` (series, time) in order; write what was expected and the spread, NaN unless `ready`.
+
+        The answer is what is carried over to column `at`, where a stretch begins. With what was carried there, the walk
+        begins there, too.
+        """
+        past, found = _Past(len(values)), carried or {}
+        if carried:
+            past.resume(carried, at)
+            baseline.resume(carried, at, self.reach)
         for first, stop in baseline.stretches():
+            if first == at and not carried:
+                found = {**past.carry(at), **baseline.carry(at, self.reach)}
             part = slice(first, stop)
             baseline.enter(first, stop)
             stretch = _Stretch(self, baseline, past, values[:, part], ready[:, part], first)
             stretch.walk(expected[:, part], spread[:, part])
+        return found
 
 
 class _Past:
@@ -81,6 +112,21 @@ class _Past:
         self.centre, self.spread, self.until = np.full(rows, np.nan), np.full(rows, np.nan), np.full(rows, -1)
         self.held_to = -1
         self.held_centre, self.held_spread, self.held_until = np.full(rows, np.nan), np.zeros(rows), np.full(rows, -1)
+
+    def carry(self, column: int) -> Carried:
+        """All of it, by times from `column` on."""
+        return {
+            "away": self.away.copy(),
+            "other": np.stack([self.centre, self.spread, self.held_centre, self.held_spread], axis=1),
+            "until": np.stack([self.until, self.held_until], axis=1) - column,
+        }
+
+    def resume(self, carried: Carried, column: int) -> None:
+        """Be what was carried over."""
+        self.away = carried["away"].copy()
+        self.centre, self.spread, self.held_centre, self.held_spread = carried["other"].T.copy()
+        self.until, self.held_until = carried["until"].T + column
+        self.held_to = int(self.held_until.max(initial=-1))
 
     def hold(self, row: int, centre: float, spread: float, until: int) -> None:
         """Let the baseline be no narrower than `spread`, and be `centre` while it has none of its own."""
@@ -228,8 +274,7 @@ class _Stretch:
         self.past.remember(row, *band, until)
         self.past.hold(row, np.nan, band[1], until)
         self.past.away[row] = 0
-        reach = self.guard.adopt + self.guard.adopt // _FORGIVE
-        self.baseline.adopt(row, max(0, self.first + column + 1 - reach), self.first + column)
+        self.baseline.adopt(row, max(0, self.first + column + 1 - self.guard.reach), self.first + column)
 
 
 def _earliest(there: Bools) -> Rows:

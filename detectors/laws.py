@@ -22,7 +22,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.detector import Detector, Late, compares_rows
+from detectors.carried import cut as picked
+from detectors.detector import Detector, Late, Resumable, compares_rows
 from detectors.frame import Frame
 from detectors.scores import CAP, Scores
 
@@ -110,6 +111,35 @@ def _what_is_late_is_the_same(detector: Detector) -> None:
         _same(
             detector.late(frame, first), _columns(whole, slice(first, None)), f"the columns from {first} of {time} on"
         )
+
+
+def _what_is_resumed_is_the_same(detector: Detector) -> None:
+    if not isinstance(detector, Resumable):
+        return
+    frame = _traffic(detector, rows=6, more=2 * DAY + timedelta(hours=1), seed=10)
+    midnight = frame.values.shape[1] - _count(DAY)
+    midnight -= (frame.origin + midnight) % _count(DAY)
+    frame, some = _troubled(frame, midnight), slice(1, 4)
+    for first in (midnight, midnight - 13):
+        scores, carried = detector.carry(frame.columns(0, midnight + 1), first, midnight)
+        whole = _columns(detector(frame), slice(first, None))
+        _same(scores, _columns(whole, slice(midnight + 1 - first)), "what is scored when something is carried over")
+        low = max(0, first - _count(detector.recent(STEP)))
+        for stop in (midnight + 1, midnight + 30, midnight + _count(DAY)):
+            again, wanted = frame.columns(low, stop), _columns(whole, slice(stop - first))
+            _same(detector.resume(carried, again, first - low), wanted, f"resumed at {first} of {stop}")
+        alone = detector.resume(picked(carried, some), again.rows(some), first - low)
+        _same(alone, _rows(wanted, some), "some of the rows resumed")
+
+
+def _troubled(frame: Frame, midnight: int) -> Frame:
+    """The same with shifts that are under way at a midnight or the one before, or over, a birth, and many gaps."""
+    values = frame.values.copy()
+    for row, (begin, stop) in enumerate(((12, -30), (108, 80), (190, 120), (-20, None))):
+        here = slice(midnight - begin, None if stop is None else midnight - stop)
+        values[row, here] += 50.0
+    values[3, : midnight + 20], values[4, ::3] = np.nan, np.nan
+    return _frame(values)
 
 
 def _history_suffices(detector: Detector) -> None:
@@ -209,6 +239,7 @@ LAWS: tuple[Law, ...] = (
     Law("rows are independent", "sharding and row blocks change nothing", _rows_are_independent),
     Law("the future changes nothing", "a backfill equals the live runs", _the_future_changes_nothing),
     Law("what is late is the same", "a run that asks for its day alone is right", _what_is_late_is_the_same),
+    Law("what is resumed is the same", "a day's past is looked at once a day", _what_is_resumed_is_the_same),
     Law("history suffices", "a short fetch and the cache are enough", _history_suffices),
     Law("units do not matter", "bytes, kB and packets have one threshold", _units_do_not_matter),
     Law("a missing point is nothing", "gaps are safe", _a_missing_point_is_nothing),

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from detectors.blocks import Floats
+from detectors.carried import Carried, packed, unpacked
 from detectors.guard import ALL, Bools, Rows
-from detectors.running import Pairs, earliest, moments, parts, running
+from detectors.running import Pairs, begun, earliest, moments, parts, running
 
 _LOST = 1e-6
 """Sums of squares that fall below this part of what they were are added up afresh."""
@@ -34,7 +35,34 @@ class Window:
         self.aside: dict[int, Floats] = {}
         self.learned: dict[int, Bools] = {}
         self.begin = np.zeros(rows, dtype=np.intp)
-        self.first = self.stop = 0
+        self.first = self.stop = self.since = 0
+
+    def carry(self, column: int, reach: int) -> Carried:
+        """Which points of the columns before `column` each level learned, and whether a level is laid aside."""
+        count = max(self.size, reach)
+        there = slice(max(0, self.size + column - count), self.size + column)
+        active = ~np.isnan(self.active[:, there])
+        aside, learned, laid = np.zeros_like(active), active.copy(), np.zeros(len(active), dtype=np.bool_)
+        for row, level in self.aside.items():
+            aside[row], laid[row] = ~np.isnan(level[there]), True
+        for row, some in self.learned.items():
+            learned[row] |= some[there]
+        bits = {"active": active, "aside": aside, "learned": learned}
+        return {"laid": laid, **{name: packed(each, count) for name, each in bits.items()}}
+
+    def resume(self, carried: Carried, column: int, reach: int) -> None:
+        """Have learned what was carried over."""
+        self.since, count = column, max(self.size, reach)
+        active, aside, learned = (unpacked(carried[name], count, column) for name in ("active", "aside", "learned"))
+        points = self.values[:, column - active.shape[1] : column]
+        there = slice(self.size + column - active.shape[1], self.size + column)
+        self.active[:, there] = np.where(active, points, np.nan)
+        for row in np.flatnonzero(carried["laid"]).tolist():
+            self.aside[row] = np.full_like(self.active[row], np.nan)
+            self.aside[row][there] = np.where(aside[row], points[row], np.nan)
+        for row in np.flatnonzero((learned & ~active).any(axis=1)).tolist():
+            self.learned[row] = np.zeros(self.active.shape[1], dtype=np.bool_)
+            self.learned[row][there] = learned[row]
 
     def enter(self, first: int, stop: int) -> None:
         """Begin a stretch."""
@@ -85,19 +113,29 @@ class Window:
 class Moments:
     """The mean and the standard deviation of the window before each column; NaN of fewer than `least` points.
 
-    A stretch is as long as the window. The sums over the window are those over the stretch before, about a centre known
-    then, plus what has come and less what has gone since. Where what has gone was so large that rounding would show,
-    nothing is subtracted: the rest of the old stretch and the part of the new one are added up.
+    A stretch is as long as the window; one begins at column `lead`. The sums over the window are those over the stretch
+    before, about a centre known then, plus what has come and less what has gone since. Where what has gone was so large
+    that rounding would show, nothing is subtracted: the rest of the old stretch and the part of the new one are added
+    up.
     """
 
-    def __init__(self, values: Floats, size: int, least: int) -> None:
-        self.window, self.least = Window(values, size), least
+    def __init__(self, values: Floats, size: int, least: int, lead: int = 0) -> None:
+        self.window, self.least, self.lead = Window(values, size), least, lead
         self.centre = earliest(values)
         self.gone = moments(self.window.before(0), self.centre)
 
     def stretches(self) -> Iterator[tuple[int, int]]:
         """The columns, a window at a time."""
-        return parts(self.window.values.shape[1], self.window.size)
+        return parts(self.window.values.shape[1], self.window.size, self.lead, self.window.since)
+
+    def carry(self, column: int, reach: int) -> Carried:
+        """What was learned, and the centre of the stretch before."""
+        return {**self.window.carry(column, reach), "centre": begun(self.centre, self.window.values, column)}
+
+    def resume(self, past: Carried, column: int, reach: int) -> None:
+        """Have learned what was carried over."""
+        self.window.resume(past, column, reach)
+        self.centre = np.where(np.isnan(past["centre"]), self.centre, past["centre"])
 
     def enter(self, first: int, stop: int) -> None:
         """Begin a stretch: centre on the one before."""
@@ -192,7 +230,15 @@ class Medians:
 
     def stretches(self) -> Iterator[tuple[int, int]]:
         """The columns between two updates."""
-        return parts(self.window.values.shape[1], self.every, -self.origin % self.every)
+        return parts(self.window.values.shape[1], self.every, -self.origin % self.every, self.window.since)
+
+    def carry(self, column: int, reach: int) -> Carried:
+        """What was learned; of that, the medians are taken anew."""
+        return self.window.carry(column, reach)
+
+    def resume(self, past: Carried, column: int, reach: int) -> None:
+        """Have learned what was carried over."""
+        self.window.resume(past, column, reach)
 
     def enter(self, first: int, stop: int) -> None:
         """Begin a stretch with an update."""

@@ -48,8 +48,18 @@ def earliest(values: Floats) -> Floats:
     return np.where(np.isnan(first), 0.0, first)
 
 
-def parts(time: int, size: int, first: int = 0) -> Iterator[tuple[int, int]]:
-    """The columns `[a, b)` of parts of `size`, of which one begins at `first`."""
-    lead = first % size
-    borders = [*([0] if lead else []), *range(lead, time, size), time]
+def begun(known: Floats, values: Floats, column: int) -> Floats:
+    """What is known of each row at a column, NaN where there was no point before: what comes may have changed it."""
+    return np.where(np.isnan(values[:, :column]).all(axis=1), np.nan, known)
+
+
+def parts(time: int, size: int, first: int = 0, since: int = 0) -> Iterator[tuple[int, int]]:
+    """The columns `[a, b)` of parts of `size`, of which one begins at `first`; those from column `since` on."""
+    lead = since + (first - since) % size
+    borders = [*([since] if lead > since else []), *range(lead, time, size), time]
     return ((a, min(b, time)) for a, b in pairwise(borders) if a < min(b, time))
+
+
+def border(column: int, size: int, first: int = 0) -> int:
+    """The beginning of the part that holds a column."""
+    return max(0, column - (column - first) % size)

@@ -7,12 +7,13 @@ from datetime import timedelta
 import numpy as np
 
 from detectors.blocks import Floats, by_tiles, enough
+from detectors.carried import Carried, packed, unpacked
 from detectors.decomposition import Spans, ending
 from detectors.frame import Frame
 from detectors.guard import Bools, Guard, Rows
 from detectors.robust import mean_period
 from detectors.rolling import Moments
-from detectors.running import parts
+from detectors.running import border, parts
 from detectors.scores import Scores
 from detectors.settings import check
 
@@ -88,28 +89,77 @@ class Stl:
         """How much past before a point its score needs."""
         return self.window + 3 * _DAY + self.adopt
 
+    def recent(self, step: timedelta) -> timedelta:
+        """How much past a resumed frame still needs: a day's part, and the day before it or what may be adopted."""
+        return _DAY + max(_DAY, 2 * self.adopt + 2 * step)
+
     def __call__(self, frame: Frame) -> Scores:
         """Score every point of the frame."""
+        return self._scored(frame, 0)[0]
+
+    def late(self, frame: Frame, first: int) -> Scores:
+        """The scores of the columns from `first` on."""
+        return self._scored(frame, first)[0]
+
+    def carry(self, frame: Frame, first: int, midnight: int) -> tuple[Scores, Carried]:
+        """The scores of the columns from `first` on, and what they need of those before: seasons up to `midnight`'s."""
+        return self._scored(frame, first, midnight)
+
+    def resume(self, carried: Carried, frame: Frame, first: int) -> Scores:
+        """The scores of the columns from `first` on, of a frame that begins `recent` before them."""
+        return self._scored(frame, first, carried=carried)[0]
+
+    def _scored(
+        self, frame: Frame, first: int, midnight: int | None = None, carried: Carried | None = None
+    ) -> tuple[Scores, Carried]:
         day = _DAY // frame.step
         if _DAY % frame.step or day < 2:
             raise ValueError(f"step {frame.step} leaves no daily season: take one that divides a day, as 5m, 15m or 1h")
-        guard = Guard(self.guard, frame.periods(self.adopt), day)
+        guard, lead = Guard(self.guard, frame.periods(self.adopt), day), -frame.origin % day
+        window, least, at = frame.periods(self.window), frame.periods(self.warm_up), border(first, day, lead)
 
-        def kernel(values: Floats, expected: Floats, spread: Floats) -> None:
-            past = _Seasoned(values, day, self.window // _DAY, frame.origin % day, robust=self.robust)
-            guard.run(past.error, _ready(values, day), past, expected, spread)
-            for stretch, season in past.drawn:
-                expected[:, stretch] += season
-            unknown = ~enough(values, frame.periods(self.window), frame.periods(self.warm_up), axis=1)
+        def kernel(values: Floats, expected: Floats, spread: Floats, before: Carried) -> Carried:
+            past = _Seasoned(values, day, self.window // _DAY, lead, robust=self.robust)
+            ready = _ready(values, day, before, at)
+            found = guard.run(past.error, ready, past, expected, spread, at, before)
+            for begin, season in past.drawn.items():
+                here = expected[:, begin : begin + day]
+                here += season[:, : here.shape[1]]
+            unknown = ~_covered(values, window, least, before, at)
             unknown[:, : past.known + day] = True
             expected[unknown] = spread[unknown] = np.nan
+            if midnight is None:
+                return {}
+            seasons = {"seasons": past.seasons(at, midnight), "known": np.full(len(values), past.known - at)}
+            return {**found, **seasons, **_there(values, window, at)}
 
-        return by_tiles(frame, day, kernel)
+        return by_tiles(frame, day, kernel, first, carried)
 
 
-def _ready(values: Floats, day: int) -> Bools:
+def _there(values: Floats, window: int, column: int) -> Carried:
+    """Of the columns before `column`: the points of the window, and how long ago the first of all was, -1 for never."""
+    some = ~np.isnan(values[:, :column])
+    age = np.where(some.any(axis=1), column - some.argmax(axis=1), -1)
+    return {"there": packed(some, window), "age": age}
+
+
+def _covered(values: Floats, window: int, least: int, past: Carried, at: int) -> Bools:
+    """Whether the window before each column has points enough, where `past` says what there was before column `at`."""
+    if not past:
+        return enough(values, window, least, axis=1)
+    before = unpacked(past["there"], window, window)
+    covered = np.ones(values.shape, dtype=np.bool_)
+    rows = np.flatnonzero(~before.all(axis=1) | np.isnan(values[:, at:]).any(axis=1))
+    some = np.concatenate([np.where(before[rows], 0.0, np.nan), values[rows, at:]], axis=1)
+    covered[rows, at:] = enough(some, window, least, axis=1)[:, window:]
+    return covered
+
+
+def _ready(values: Floats, day: int, past: Carried, at: int) -> Bools:
     """Whether the day before each column has some points, and the series is as old: else a night is the only level."""
     first = np.isnan(values).argmin(axis=1)  # 0 also of a series without a point, for which there are never enough
+    if past:
+        first = np.where(past["age"] < 0, first, at - past["age"])
     old: Bools = np.arange(values.shape[1]) >= first[:, None] + day
     return old & enough(values, day, max(2, day // 4), axis=1)
 
@@ -127,13 +177,35 @@ class _Seasoned:
         self.season = np.zeros((len(values), day))
         self.level = Moments(self.error, day, max(2, day // 8))
         self.known = values.shape[1]
-        self.drawn: list[tuple[slice, Floats]] = []
+        self.since = 0
+        self.given: dict[int, Floats] = {}
+        self.drawn: dict[int, Floats] = {}
         self.stretch = slice(0, 0)
         self.shift: Floats | None = None
 
     def stretches(self) -> Iterator[tuple[int, int]]:
         """The days."""
-        return parts(self.values.shape[1], self.day, -self.lead % self.day)
+        return parts(self.values.shape[1], self.day, self.lead, self.since)
+
+    def carry(self, column: int, reach: int) -> Carried:
+        """What the level learned."""
+        return self.level.carry(column, reach)
+
+    def resume(self, past: Carried, column: int, reach: int) -> None:
+        """Have learned what was carried over; the seasons of the days that follow are known."""
+        before, *seasons = np.moveaxis(past["seasons"], 1, 0)
+        self.since, self.season, self.known = column, before, column + int(past["known"][0])
+        days = range(column, column + len(seasons) * self.day, self.day)
+        self.given = {day: season for day, season in zip(days, seasons, strict=True) if day >= self.known}
+        low = max(0, column - self.day)
+        self.error[:, low:column] -= before[:, self.day - (column - low) :]
+        self.level.resume(past, column, reach)
+
+    def seasons(self, column: int, last: int) -> Floats:
+        """The seasons of the day before the one that begins at `column`, and on to the one that begins at `last`."""
+        days = range(column - self.day, last + 1, self.day)
+        none = np.zeros((len(self.values), self.day))
+        return np.stack([self.drawn.get(day, none) for day in days], axis=1)
 
     def enter(self, first: int, stop: int) -> None:
         """Begin a day with its season."""
@@ -141,7 +213,7 @@ class _Seasoned:
         self.shift = self._refresh(first, stop)
         if self.known <= first:
             season = self.season[:, : stop - first]
-            self.drawn.append((self.stretch, season))
+            self.drawn[first] = self.season
             np.subtract(self.values[:, self.stretch], season, out=self.error[:, self.stretch])
         self.level.enter(first, stop)
 
@@ -172,10 +244,13 @@ class _Seasoned:
         a season, the errors' mean is no level.
         """
         days = first // self.day - 1
-        if days < self.days and days not in _YOUNG:
+        if first in self.given:
+            season = self.given[first]
+        elif days < self.days and days not in _YOUNG:
             return None
-        season = self._season(slice(first - min(days, self.days) * self.day, first))
-        season -= season.mean(axis=1, keepdims=True)
+        else:
+            season = self._season(slice(first - min(days, self.days) * self.day, first))
+            season -= season.mean(axis=1, keepdims=True)
         shift = np.zeros((len(season), stop - first))
         change = season[:, : stop - first - 1] - self.season[:, : stop - first - 1]
         np.cumsum(change, axis=1, out=shift[:, 1:])

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from detectors.blocks import Floats, by_tiles, enough
+from detectors.carried import Carried
 from detectors.frame import Frame
 from detectors.guard import Guard
 from detectors.rolling import Medians, Moments, stretch
+from detectors.running import border
 from detectors.scores import Scores
 from detectors.settings import check
 
@@ -56,15 +58,37 @@ class ZScore:
         """How much past before a point its score needs."""
         return 2 * self.window + self.adopt
 
+    def recent(self, step: timedelta) -> timedelta:
+        """How much past a resumed frame still needs: a stretch, and the window before it or what may be adopted."""
+        return 2 * max(self.window, 2 * self.adopt) + 2 * step
+
     def __call__(self, frame: Frame) -> Scores:
         """Score every point of the frame."""
+        return self._scored(frame, 0)[0]
+
+    def late(self, frame: Frame, first: int) -> Scores:
+        """The scores of the columns from `first` on."""
+        return self._scored(frame, first)[0]
+
+    def carry(self, frame: Frame, first: int, _: int) -> tuple[Scores, Carried]:
+        """The scores of the columns from `first` on, and what they need of those before."""
+        return self._scored(frame, first)
+
+    def resume(self, carried: Carried, frame: Frame, first: int) -> Scores:
+        """The scores of the columns from `first` on, of a frame that begins `recent` before them."""
+        return self._scored(frame, first, carried)[0]
+
+    def _scored(self, frame: Frame, first: int, past: Carried | None = None) -> tuple[Scores, Carried]:
         window = frame.periods(self.window)
         guard = Guard(self.guard, frame.periods(self.adopt), window)
-        least = max(2, guard.adopt // 2)
+        least, size = max(2, guard.adopt // 2), stretch(window) if self.robust else window
+        lead = -frame.origin % size
+        at = border(first, size, lead)
 
-        def kernel(values: Floats, expected: Floats, spread: Floats) -> None:
+        def kernel(values: Floats, expected: Floats, spread: Floats, past: Carried) -> Carried:
             ready = enough(values, window, max(2, frame.periods(self.warm_up)), axis=1)
             robust = Medians(values, window, least, frame.origin) if self.robust else None
-            guard.run(values, ready, robust or Moments(values, window, least), expected, spread)
+            baseline = robust or Moments(values, window, least, lead)
+            return guard.run(values, ready, baseline, expected, spread, at, past)
 
-        return by_tiles(frame, stretch(window) if self.robust else window, kernel)
+        return by_tiles(frame, size, kernel, first, past)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from detectors import Detector, Frame, Scores
+from detectors.carried import Carried
 from detectors.detector import available, load
 from detectors.laws import LAWS, Law, check, verify
 from detectors.peers import Peers
@@ -109,9 +110,18 @@ class Hasty(ZScore):
         return self(frame.columns(first, frame.values.shape[1]))
 
 
+class Forgetful(ZScore):
+    """Carries over that nothing was ever far off."""
+
+    def carry(self, frame: Frame, first: int, midnight: int) -> tuple[Scores, Carried]:
+        scores, carried = super().carry(frame, first, midnight)
+        return scores, {**carried, "away": np.zeros_like(carried["away"])}
+
+
 @pytest.mark.parametrize(
     ("name", "detector"),
     [
+        ("what is resumed is the same", Forgetful()),
         ("what is late is the same", Hasty()),
         ("rows are independent", Broken(spoil=peers)),
         ("the future changes nothing", Broken(spoil=looks_ahead)),
