@@ -59,18 +59,18 @@ class Late(Detector, Protocol):
 class Resumable(Detector, Protocol):
     """A detector that can go on from what it carried over from earlier columns, without most of them.
 
-    So a day's past is looked at once, however often the day is. `midnight` is the first column of a UTC day, at or
-    after `first`: what is carried is good until that day's end.
+    So a day's past is looked at once, however often the day is. `midnight` is the first column of a UTC day: what is
+    carried over to it is good until that day's end.
     """
 
     def recent(self, step: timedelta) -> timedelta:
-        """How long before the columns that are asked for a frame must begin that is resumed, unless it is a whole."""
+        """How long before midnight a frame must begin that is resumed, unless it begins where the whole one did."""
 
     def carry(self, frame: Frame, first: int, midnight: int) -> tuple[Scores, Carried]:
-        """The scores of the columns from `first` on, as a whole call has them, and what they need of the past."""
+        """The scores of the columns from `first` on, as a whole call has them, and what is carried over."""
 
-    def resume(self, carried: Carried, frame: Frame, first: int) -> Scores:
-        """The scores of the columns from `first` on, which is the one of `carry`: to the bit those of a whole call."""
+    def resume(self, carried: Carried, frame: Frame, midnight: int) -> Scores:
+        """The scores of the columns from `midnight` on: to the bit those of a whole call."""
 
 
 def late(detector: Detector, frame: Frame, first: int) -> Scores:

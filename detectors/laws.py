@@ -120,16 +120,15 @@ def _what_is_resumed_is_the_same(detector: Detector) -> None:
     midnight = frame.values.shape[1] - _count(DAY)
     midnight -= (frame.origin + midnight) % _count(DAY)
     frame, some = _troubled(frame, midnight), slice(1, 4)
-    for first in (midnight, midnight - 13):
-        scores, carried = detector.carry(frame.columns(0, midnight + 1), first, midnight)
-        whole = _columns(detector(frame), slice(first, None))
-        _same(scores, _columns(whole, slice(midnight + 1 - first)), "what is scored when something is carried over")
-        low = max(0, first - _count(detector.recent(STEP)))
-        for stop in (midnight + 1, midnight + 30, midnight + _count(DAY)):
-            again, wanted = frame.columns(low, stop), _columns(whole, slice(stop - first))
-            _same(detector.resume(carried, again, first - low), wanted, f"resumed at {first} of {stop}")
-        alone = detector.resume(picked(carried, some), again.rows(some), first - low)
-        _same(alone, _rows(wanted, some), "some of the rows resumed")
+    scores, carried = detector.carry(frame.columns(0, midnight + 1), midnight - 13, midnight)
+    whole = _columns(detector(frame), slice(midnight - 13, None))
+    _same(scores, _columns(whole, slice(14)), "what is scored when something is carried over")
+    whole, low = _columns(whole, slice(13, None)), max(0, midnight - _count(detector.recent(STEP)))
+    for more in (1, 30, _count(DAY)):
+        again, wanted = frame.columns(low, midnight + more), _columns(whole, slice(more))
+        _same(detector.resume(carried, again, midnight - low), wanted, f"the first {more} columns, resumed")
+    alone = detector.resume(picked(carried, some), again.rows(some), midnight - low)
+    _same(alone, _rows(wanted, some), "some of the rows, resumed")
 
 
 def _troubled(frame: Frame, midnight: int) -> Frame:

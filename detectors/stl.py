@@ -102,21 +102,21 @@ class Stl:
         return self._scored(frame, first)[0]
 
     def carry(self, frame: Frame, first: int, midnight: int) -> tuple[Scores, Carried]:
-        """The scores of the columns from `first` on, and what they need of those before: seasons up to `midnight`'s."""
+        """The scores of the columns from `first` on, and what those from `midnight` on need of the past."""
         return self._scored(frame, first, midnight)
 
-    def resume(self, carried: Carried, frame: Frame, first: int) -> Scores:
-        """The scores of the columns from `first` on, of a frame that begins `recent` before them."""
-        return self._scored(frame, first, carried=carried)[0]
+    def resume(self, carried: Carried, frame: Frame, midnight: int) -> Scores:
+        """The scores of the columns from `midnight` on, of a frame that begins `recent` before them."""
+        return self._scored(frame, midnight, midnight, carried)[0]
 
     def _scored(
-        self, frame: Frame, first: int, midnight: int | None = None, carried: Carried | None = None
+        self, frame: Frame, first: int, midnight: int = 0, carried: Carried | None = None
     ) -> tuple[Scores, Carried]:
         day = _DAY // frame.step
         if _DAY % frame.step or day < 2:
             raise ValueError(f"step {frame.step} leaves no daily season: take one that divides a day, as 5m, 15m or 1h")
         guard, lead = Guard(self.guard, frame.periods(self.adopt), day), -frame.origin % day
-        window, least, at = frame.periods(self.window), frame.periods(self.warm_up), border(first, day, lead)
+        window, least, at = frame.periods(self.window), frame.periods(self.warm_up), border(midnight, day, lead)
 
         def kernel(values: Floats, expected: Floats, spread: Floats, before: Carried) -> Carried:
             past = _Seasoned(values, day, self.window // _DAY, lead, robust=self.robust)
@@ -128,9 +128,9 @@ class Stl:
             unknown = ~_covered(values, window, least, before, at)
             unknown[:, : past.known + day] = True
             expected[unknown] = spread[unknown] = np.nan
-            if midnight is None:
+            if before or not midnight:
                 return {}
-            seasons = {"seasons": past.seasons(at, midnight), "known": np.full(len(values), past.known - at)}
+            seasons = {"seasons": past.seasons(at), "known": np.full(len(values), past.known - at)}
             return {**found, **seasons, **_there(values, window, at)}
 
         return by_tiles(frame, day, kernel, first, carried)
@@ -178,7 +178,7 @@ class _Seasoned:
         self.level = Moments(self.error, day, max(2, day // 8))
         self.known = values.shape[1]
         self.since = 0
-        self.given: dict[int, Floats] = {}
+        self.given: Floats | None = None
         self.drawn: dict[int, Floats] = {}
         self.stretch = slice(0, 0)
         self.shift: Floats | None = None
@@ -192,20 +192,17 @@ class _Seasoned:
         return self.level.carry(column, reach)
 
     def resume(self, past: Carried, column: int, reach: int) -> None:
-        """Have learned what was carried over; the seasons of the days that follow are known."""
-        before, *seasons = np.moveaxis(past["seasons"], 1, 0)
+        """Have learned what was carried over; the season of the day that follows is known."""
+        before, self.given = np.moveaxis(past["seasons"], 1, 0)
         self.since, self.season, self.known = column, before, column + int(past["known"][0])
-        days = range(column, column + len(seasons) * self.day, self.day)
-        self.given = {day: season for day, season in zip(days, seasons, strict=True) if day >= self.known}
         low = max(0, column - self.day)
         self.error[:, low:column] -= before[:, self.day - (column - low) :]
         self.level.resume(past, column, reach)
 
-    def seasons(self, column: int, last: int) -> Floats:
-        """The seasons of the day before the one that begins at `column`, and on to the one that begins at `last`."""
-        days = range(column - self.day, last + 1, self.day)
+    def seasons(self, column: int) -> Floats:
+        """The seasons of the day before the one that begins at `column`, and of that."""
         none = np.zeros((len(self.values), self.day))
-        return np.stack([self.drawn.get(day, none) for day in days], axis=1)
+        return np.stack([self.drawn.get(column - self.day, none), self.drawn.get(column, none)], axis=1)
 
     def enter(self, first: int, stop: int) -> None:
         """Begin a day with its season."""
@@ -244,8 +241,10 @@ class _Seasoned:
         a season, the errors' mean is no level.
         """
         days = first // self.day - 1
-        if first in self.given:
-            season = self.given[first]
+        if self.given is not None:
+            if self.known > first:
+                return None
+            season = self.given
         elif days < self.days and days not in _YOUNG:
             return None
         else:

@@ -70,20 +70,22 @@ class ZScore:
         """The scores of the columns from `first` on."""
         return self._scored(frame, first)[0]
 
-    def carry(self, frame: Frame, first: int, _: int) -> tuple[Scores, Carried]:
-        """The scores of the columns from `first` on, and what they need of those before."""
-        return self._scored(frame, first)
+    def carry(self, frame: Frame, first: int, midnight: int) -> tuple[Scores, Carried]:
+        """The scores of the columns from `first` on, and what those from `midnight` on need of the past."""
+        return self._scored(frame, first, midnight)
 
-    def resume(self, carried: Carried, frame: Frame, first: int) -> Scores:
-        """The scores of the columns from `first` on, of a frame that begins `recent` before them."""
-        return self._scored(frame, first, carried)[0]
+    def resume(self, carried: Carried, frame: Frame, midnight: int) -> Scores:
+        """The scores of the columns from `midnight` on, of a frame that begins `recent` before them."""
+        return self._scored(frame, midnight, midnight, carried)[0]
 
-    def _scored(self, frame: Frame, first: int, past: Carried | None = None) -> tuple[Scores, Carried]:
+    def _scored(
+        self, frame: Frame, first: int, midnight: int = 0, past: Carried | None = None
+    ) -> tuple[Scores, Carried]:
         window = frame.periods(self.window)
         guard = Guard(self.guard, frame.periods(self.adopt), window)
         least, size = max(2, guard.adopt // 2), stretch(window) if self.robust else window
         lead = -frame.origin % size
-        at = border(first, size, lead)
+        at = border(midnight, size, lead)
 
         def kernel(values: Floats, expected: Floats, spread: Floats, past: Carried) -> Carried:
             ready = enough(values, window, max(2, frame.periods(self.warm_up)), axis=1)

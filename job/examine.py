@@ -5,16 +5,18 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors import Banded, Detector, Frame, Scores
+from detectors.carried import Carried
 from detectors.detector import banded, compares_rows, late
 from job.anomaly import split_labels
 from job.judge import Verdict, context, flags, judge, picked, settling
 from job.memory import MOST
+from job.past import Past, opened, resumed, resumes, stacked
 from job.policy import Policy
 from job.record import Subject
 from job.series import Trace, numbers
@@ -28,9 +30,13 @@ BLOCK = MOST
 
 @dataclass(frozen=True)
 class Examined(Verdict):
-    """A verdict, and the flagged series as a plot needs them, from the judged start on."""
+    """A verdict, and the flagged series as a plot needs them, from the judged start on.
+
+    `past` is what other runs of that day go on from, where it was asked for.
+    """
 
     traces: tuple[Trace, ...] = ()
+    past: Past | None = None
 
 
 def examine(
@@ -41,14 +47,20 @@ def examine(
     start: datetime,
     hidden: Hidden | None = None,
     meter: Callable[[str], AbstractContextManager[object]] = nullcontext,
+    past: Past | datetime | None = None,
 ) -> Examined:
     """Score a frame and judge it from `start` on.
 
     Each detector is given the history that it asks for and no more, so that its scores do not depend on what others
     ask for; and so many series at once that memory stays bounded, unless it compares series with each other. `hidden`
     points are scored and judged as any, but teach nobody what is usual. `meter` is told what the time goes into.
+
+    With a `past`, which nothing is hidden of, the frame need begin but `lately` before the start; with a moment instead
+    the answer has what is known of the past of a frame that begins then. Both are for detectors that `lately` takes.
     """
-    frame = _zeroed(frame) if policy.absence == "zero" else frame
+    told = _told(frame, past) if isinstance(past, datetime) else None
+    if policy.absence == "zero":
+        frame = _zeroed(frame, past.points > 0 if isinstance(past, Past) else None)
     compared = {}
     for name in filter(lambda name: compares_rows(detectors[name]), detectors):
         with meter(f"detect: {name}"):
@@ -60,7 +72,8 @@ def examine(
         some = slice(low, low + size)
         mute = None if hidden is None else hidden[some]
         known = {name: picked(scores, some) for name, scores in compared.items()}
-        found.append((low, _examined(frame.rows(some), detectors, policy, subject, start, mute, meter, known)))
+        before = past.rows(some) if isinstance(past, Past) else told and told.rows(some)
+        found.append((low, _examined(frame.rows(some), detectors, policy, subject, start, mute, meter, known, before)))
     suppressed = sum((Counter(part.suppressed) for _, part in found), Counter[str]())
     return Examined(
         anomalies=tuple(a for _, part in found for a in part.anomalies),
@@ -69,6 +82,7 @@ def examine(
         suppressed=dict(sorted(suppressed.items())),
         known=tuple(moment for _, part in found for moment in part.known),
         traces=tuple(trace for _, part in found for trace in part.traces),
+        past=stacked(pasts) if (pasts := [part.past for _, part in found if part.past]) else None,
     )
 
 
@@ -81,23 +95,32 @@ def _examined(
     mute: Hidden | None,
     meter: Callable[[str], AbstractContextManager[object]],
     known: Mapping[str, Scores],
+    before: Past | None,
 ) -> Examined:
     """One block of series; those with an anomaly are told by the bands of the detectors that have some.
 
-    `known` are the scores that there are already.
+    `known` are the scores that there are already. What was carried over is gone on from; a past that has nothing of the
+    kind is given it.
     """
     settled = _settled(block, policy, start)
     low = min(block.column(start) - block.periods(context(policy)), block.column(settled))
     view = block.columns(max(0, low), block.values.shape[1])
-    scores = dict(known)
+    scores, carried, scored = dict(known), dict[str, Carried](), dict[str, NDArray[np.float64]]()
     for name in detectors.keys() - known:
         with meter(f"detect: {name}"):
-            scores[name] = _taught(detectors[name], block, settled, mute)
+            detector: Any = detectors[name]  # which is resumable where there is a past
+            if not before:
+                scores[name] = _taught(detector, block, settled, mute)
+            elif before.carried:
+                scores[name] = resumed(detector, block, settled, start, before, name)
+            else:
+                scores[name], carried[name], scored[name] = opened(detector, block, settled, start)
+    now = replace(before, carried=carried, scored=scored) if before and carried else None
     past = None if mute is None else mute[:, mute.shape[1] - view.values.shape[1] :]
     verdict = judge(view, scores, policy, subject, view.column(start), past)
     rows = np.unique(np.array(verdict.rows, dtype=np.intp))
     if not len(rows):
-        return Examined(**vars(verdict))
+        return Examined(**vars(verdict), past=now)
     view, mute, past = view.rows(rows), *(None if some is None else some[rows] for some in (mute, past))
     scores = {
         name: _taught(detector, block.rows(rows), settled, mute, policy.cut)
@@ -107,7 +130,7 @@ def _examined(
     }
     told = judge(view, scores, policy, subject, view.column(start), past)
     verdict = replace(verdict, anomalies=told.anomalies, known=told.known)
-    return Examined(**vars(verdict), traces=tuple(_traces(view, scores, policy, subject, start)))
+    return Examined(**vars(verdict), traces=tuple(_traces(view, scores, policy, subject, start)), past=now)
 
 
 def _settled(frame: Frame, policy: Policy, start: datetime) -> datetime:
@@ -147,6 +170,16 @@ def needed(detectors: Mapping[str, Detector], policy: Policy, step: timedelta) -
     """How long before the first judged column a frame must begin, in whole steps."""
     histories = [detector.history + settling(policy, step) for detector in detectors.values()]
     return -(-max([*histories, context(policy)]) // step) * step
+
+
+def lately(detectors: Mapping[str, Detector], policy: Policy, step: timedelta) -> timedelta | None:
+    """The same of a frame whose past is known, in whole steps; nothing where a detector has to see all of it."""
+    resumable = [detector for detector in detectors.values() if resumes(detector)]
+    if len(resumable) < len(detectors):
+        return None
+    settle = settling(policy, step)
+    recent = (min(each.recent(step), settle + each.history) for each in resumable)
+    return -(-max(context(policy), settle, *recent) // step) * step
 
 
 def _taught(
@@ -190,8 +223,16 @@ def _scores(detector: Detector, frame: Frame, settled: datetime, threshold: floa
     return late(detector, asked, skip) if threshold is None else banded(detector, asked, threshold, skip)
 
 
-def _zeroed(frame: Frame) -> Frame:
-    """The frame with no point read as zero, from each series' first point on."""
+def _told(frame: Frame, since: datetime) -> Past:
+    """What is known of the past of the frame that begins then, but for what is carried over."""
+    points = np.count_nonzero(np.isfinite(frame.values[:, : frame.column(since)]), axis=1)
+    return Past(np.ones(len(points), dtype=np.bool_), points.astype(np.int64))
+
+
+def _zeroed(frame: Frame, begun: Hidden | None = None) -> Frame:
+    """The frame with no point read as zero, from each series' first point on, or its beginning where it has `begun`."""
     known = np.logical_or.accumulate(np.isfinite(frame.values), axis=1)
+    if begun is not None:
+        known |= begun[:, None]
     values = np.where(known & np.isnan(frame.values), 0.0, frame.values)
     return Frame(values, frame.start, frame.step, frame.labels)

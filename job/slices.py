@@ -12,6 +12,7 @@ from threading import Semaphore
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors import Detector, Frame
 from detectors.detector import compares_rows
@@ -19,10 +20,12 @@ from job import memory, series
 from job.anomaly import SCHEMA, Anomaly, lines
 from job.config import Settings
 from job.errors import ConfigError, Conflict, NetanomalyError
-from job.examine import examine, needed
+from job.examine import examine, lately, needed
+from job.judge import settling
 from job.log import Log
 from job.meter import Meter
 from job.mutes import Mutes, Quiet, hidden
+from job.past import Past
 from job.plan import DAY, Slice, until
 from job.policy import Policy
 from job.presets import PRESETS
@@ -30,8 +33,8 @@ from job.query import Query
 from job.ratio import PRESETS as RATIO_PRESETS
 from job.ratio import RATIOS
 from job.record import Subject
-from job.sources import Reader, Scattered, Source, blocks
-from job.sources.joined import alive, stacked
+from job.sources import Block, Days, Knowing, Reader, Scattered, Source, blocks
+from job.sources.joined import stacked
 from job.store import Head, Store
 from job.tally import Tally
 from job.units import parse_time, utc
@@ -182,13 +185,29 @@ def _scored(job: Job, todo: list[_Todo], stopped: Callable[[], bool]) -> list[Ta
     start -= _past(job, query)
     if comparing := [name for name, one in job.detectors.items() if compares_rows(one)]:
         with job.room:
-            return _tallied(job, todo, iter([_whole(job, query, (start, end), comparing)]), stopped)
+            return _tallied(job, todo, iter([Block(_whole(job, query, (start, end), comparing))]), stopped)
     rows = memory.rows(job.settings.memory, (end - start) // query.step)
+    days = _days(job, todo)
     try:
-        return _tallied(job, todo, blocks(job.reader, query, start, end, rows), stopped)
+        if days and isinstance(job.reader, Knowing):
+            return _tallied(job, todo, job.reader.known(query, start, end, rows, days), stopped, days)
+        return _tallied(job, todo, map(Block, blocks(job.reader, query, start, end, rows)), stopped)
     except Scattered:
         job.log("WARNING", "read.whole", f"{query.metric}: its series come in pieces; all are held at once")
-        return _tallied(job, todo, iter([job.reader.read(query, start, end)]), stopped)
+        return _tallied(job, todo, iter([Block(job.reader.read(query, start, end))]), stopped)
+
+
+def _days(job: Job, todo: list[_Todo]) -> Days | None:
+    """The days whose past may serve other runs: not those that come once, nor where something is hidden."""
+    query = todo[0].slice.query
+    policy = policy_of(job.settings, query)
+    ago = lately(job.detectors, policy, query.step)
+    if job.backfill or ago is None or any(one.quiet for one in todo):
+        return None
+    told = job.settings.model_dump(mode="json", include={"detector"})
+    decided = [told, dict(job.versions), policy.absence, str(settling(policy, query.step)), str(ago)]
+    by = hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:16]
+    return Days({one.slice.start: one.slice.start - ago for one in todo}, by)
 
 
 def _whole(job: Job, query: Query, span: tuple[datetime, datetime], comparing: Sequence[str]) -> Frame:
@@ -214,26 +233,43 @@ def _whole(job: Job, query: Query, span: tuple[datetime, datetime], comparing: S
     return stacked(found or [Frame(np.empty((0, columns)), span[0], query.step, ())])
 
 
-def _tallied(job: Job, todo: list[_Todo], frames: Iterator[Frame], stopped: Callable[[], bool]) -> list[Tally] | None:
-    """What comes of the days of frames that hold all of them."""
+def _tallied(
+    job: Job, todo: list[_Todo], found: Iterator[Block], stopped: Callable[[], bool], days: Days | None = None
+) -> list[Tally] | None:
+    """What comes of the days of blocks that hold all of them; what is known of their past is put there."""
     query = todo[0].slice.query
     policy, unit = policy_of(job.settings, query), job.reader.describe(query).unit
     subject = Subject(query.project, query.metric, query.name, unit, job.histories)
     past, tallies = _past(job, query), [Tally() for _ in todo]
-    for frame in frames:
+    for block in found:
         if stopped():
             return None
+        frame = block.frame
         job.meter.read(len(frame.labels), int(np.count_nonzero(np.isfinite(frame.values))))
         surveyed = series.surveyor(query.project, query.metric, unit)
         with job.hands:
             for one, tally in zip(todo, tallies, strict=True):
                 start = one.slice.start
-                part = alive(frame.columns(frame.column(start - past), frame.column(one.end)))
+                known, since = block.past.get(start), days.since[start] if days else None
+                rows, part = _part(frame, since if known and since else start - past, one.end, known)
                 mute = hidden(part, one.quiet, query.project)
                 with job.meter("judge"):  # what is not a detector's
-                    verdict = examine(part, job.detectors, policy, subject, start, mute, job.meter)
+                    before = known.rows(rows) if known else since
+                    verdict = examine(part, job.detectors, policy, subject, start, mute, job.meter, before)
                     tally.add(part, verdict, series.since(part, start), surveyed)
+                    if known:
+                        tally.points += int(known.points.sum())
+                if verdict.past:
+                    block.found[start] = rows, verdict.past
     return tallies
+
+
+def _part(frame: Frame, start: datetime, end: datetime, past: Past | None) -> tuple[NDArray[np.intp], Frame]:
+    """The series that have a point in that time, or had one in the past that is known, and which they are."""
+    part = frame.columns(frame.column(start), frame.column(end))
+    there = np.isfinite(part.values).any(axis=1)
+    rows = np.flatnonzero(there | past.known if past else there)
+    return rows, part if len(rows) == len(frame.labels) else part.rows(rows)
 
 
 def _end(job: Job, one: _Todo, tally: Tally) -> Outcome:

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from detectors import Frame
+from job.past import Past
 from job.query import Query
 
 if TYPE_CHECKING:
@@ -74,6 +78,38 @@ def cut(frame: Frame, rows: int) -> Iterator[Frame]:
     """The frame in several of so many rows."""
     for low in range(0, len(frame.labels), rows):
         yield frame.rows(slice(low, low + rows))
+
+
+@dataclass(frozen=True)
+class Days:
+    """Days whose past may be known already: since when each must be read all the same, and `by` what it is known."""
+
+    since: Mapping[datetime, datetime]
+    by: str
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some series of a query. Where `past` knows all of the days asked for, their frame begins no earlier than it must.
+
+    What is put into `found`, with the rows that it is of, is known from then on.
+    """
+
+    frame: Frame
+    past: Mapping[datetime, Past] = field(default_factory=dict)
+    found: dict[datetime, tuple[NDArray[np.intp], Past]] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Knowing(Reader, Protocol):
+    """A reader that keeps what is known of the past of a day."""
+
+    def known(self, query: Query, start: datetime, end: datetime, rows: int, days: Days) -> Iterator[Block]:
+        """The query's series over `[start, end)`, so many at once, or over what of that time is not known.
+
+        Raises:
+            Scattered: they come in an order in which they cannot be told apart; what came before is not to be used.
+        """
 
 
 class Source(Reader, Protocol):

@@ -2,15 +2,16 @@
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from hashlib import sha256
 from json import dumps
 from threading import Lock
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,16 @@ from numpy.typing import NDArray
 from detectors import Frame, Labels
 from job.errors import ConfigError, Conflict, Failed, NotAllowed
 from job.log import Log
+from job.past import stacked as stacked_past
 from job.presets import slug
 from job.query import Query, both, part_filter
-from job.sources import Descriptor, Reader, blocks, cut, history
+from job.sources import Block, Days, Descriptor, Reader, blocks, carried, cut, history
 from job.sources.history import Kept
-from job.sources.joined import Piece, Span, alive, joined, stacked
+from job.sources.joined import Piece, Span, alive, joined, places, stacked, union
 from job.sources.monitoring.streams import share, splits
 from job.store import Store, put_over
+
+T = TypeVar("T")
 
 MARGIN = timedelta(hours=6)
 """Points that come later than their metric says still count for so long."""
@@ -47,6 +51,7 @@ AT_ONCE = 8
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 _STREAMS = 8
+_PAST = re.compile(r"\d{4}-\d\d-\d\d\.past-\w+")
 _SHARED = re.compile(r"of(\d{1,3})(\.by\.[\w.]+|)/")
 
 
@@ -105,21 +110,54 @@ class Cached:
         for frame in self._shares(case, (start, end)):
             yield from cut(frame, rows)
 
+    def known(self, query: Query, start: datetime, end: datetime, rows: int, days: Days) -> Iterator[Block]:
+        """The same, or only what is not known of these days, of the shares where nothing before has changed."""
+        case, since = self._case(query, start, end), min(days.since.values())
+        if not case:
+            yield from map(Block, blocks(self.source, query, start, end, rows))
+            return
+        lasting = case.span[0] <= start and since <= case.span[1]
+
+        def block(shelf: _Shelf, hands: ThreadPoolExecutor) -> Block:
+            past = self._known(shelf, days) if lasting else {}
+            if past:
+                frame = self._share(shelf, (since, end), (_midnight(since), case.span[1]), hands)
+                if all(past[day].read == _read_of(frame, days, day) for day in days.since):
+                    return _placed(frame, past)
+            return Block(self._share(shelf, (start, end), case.span, hands))
+
+        for shelf, whole in self._each(case, block, lambda found: len(found.frame.labels)):
+            parts = list(_parts(whole, rows))
+            yield from parts
+            if lasting and not whole.past:
+                self._learn(shelf, whole.frame, parts, days)
+
     def _shares(self, case: "_Case", asked: Span) -> Iterator[Frame]:
-        """The series of each share, in turn; others are read meanwhile, as far as all queries together may."""
-        waiting, begun, most = deque(case.shelves), deque[Future[Frame]](), 0
+        """The series of each share, in turn."""
+
+        def frame(shelf: _Shelf, hands: ThreadPoolExecutor) -> Frame:
+            return self._share(shelf, asked, case.span, hands)
+
+        return (found for _, found in self._each(case, frame, lambda found: len(found.labels)))
+
+    def _each(
+        self, case: "_Case", read: Callable[["_Shelf", ThreadPoolExecutor], T], size: Callable[[T], int]
+    ) -> Iterator[tuple["_Shelf", T]]:
+        """What is read of each share, in turn; others are read meanwhile, as far as all queries together may."""
+        waiting, begun, most = deque(case.shelves), deque[tuple[_Shelf, Future[T]]](), 0
         with ThreadPoolExecutor(AT_ONCE) as readers, ThreadPoolExecutor(_STREAMS) as hands:
             try:
                 while waiting or begun:
                     while waiting and self._room.take(wanted=not begun):
-                        begun.append(readers.submit(self._share, waiting.popleft(), asked, case.span, hands))
-                    frame = begun[0].result()
-                    begun.popleft()
+                        shelf = waiting.popleft()
+                        begun.append((shelf, readers.submit(read, shelf, hands)))
+                    found = begun[0][1].result()
+                    shelf, _ = begun.popleft()
                     self._room.leave(1)
-                    most = max(most, len(frame.labels))
-                    yield frame
+                    most = max(most, size(found))
+                    yield shelf, found
             finally:
-                for future in begun:
+                for _, future in begun:
                     future.cancel()
                 self._room.leave(len(begun))
             grown = most > GROWTH * self.size and len(case.shelves) < SHARES
@@ -140,6 +178,32 @@ class Cached:
         read.clear()
         self._keep(shelf, whole, held, span, hands)
         return alive(whole.columns(whole.column(asked[0]), whole.values.shape[1]))
+
+    def _known(self, shelf: "_Shelf", days: Days) -> dict[datetime, carried.Opened]:
+        """What is known of the past of these days; nothing where it is not that of all."""
+        found = dict[datetime, carried.Opened]()
+        for day in days.since:
+            name, identity = shelf.past(day, days.by)
+            opened = self._opened(name, partial(carried.read, identity=identity)) if name in shelf.there else None
+            if not opened:
+                return {}
+            found[day] = opened
+        return found
+
+    def _learn(self, shelf: "_Shelf", whole: Frame, parts: Sequence[Block], days: Days) -> None:
+        """Keep what is known of the past of these days from now on, and forget that of those before."""
+        for day in days.since:
+            if not all(day in part.found for part in parts):
+                continue
+            name, identity = shelf.past(day, days.by)
+            found = [part.found[day] for part in parts]
+            labels = tuple(part.frame.labels[n] for part in parts for n in part.found[day][0].tolist())
+            if labels:
+                data = partial(carried.write, labels, stacked_past([past for _, past in found]))
+                self._put(name, partial(data, _read_of(whole, days, day), identity))
+        old = [name for name in shelf.there if shelf.before(name, min(days.since))]
+        for name in () if self._refused else old:
+            self._forget(name)
 
     def _lasting(self, query: Query, start: datetime, end: datetime) -> Span:
         """From which midnight on, and up to when, the time asked for is kept."""
@@ -194,17 +258,20 @@ class Cached:
             self._refuse(error)
             return set()
 
-    def _load(self, shelf: "_Shelf", name: str) -> Kept | None:
-        """What an object holds, if it is what its name says."""
+    def _opened(self, name: str, read: Callable[[bytes], T]) -> T | None:
+        """What an object holds, if it can be used."""
         try:
             found = self.store.get(name)
-            kept = history.read(found.data, shelf.identity) if found else None
+            return read(found.data) if found else None
         except (history.Unusable, Failed) as error:
             self._ignore(name, str(error))
-            return None
         except NotAllowed as error:
             self._refuse(error)
-            return None
+        return None
+
+    def _load(self, shelf: "_Shelf", name: str) -> Kept | None:
+        """What an object of history holds, if it is what its name says."""
+        kept = self._opened(name, partial(history.read, identity=shelf.identity))
         if kept and not _named(kept, name, shelf):
             self._ignore(name, "it is the history of another time")
             return None
@@ -219,7 +286,7 @@ class Cached:
         list(hands.map(lambda monday: self._keep_week(shelf, whole, held, monday, over), _mondays(_days(span))))
         today = shelf.name(midnight, DAY)
         if span[1] - (held[today].end if today in held else midnight) >= GROWN:
-            self._put(shelf, today, _cut(whole, (midnight, span[1])))
+            self._keep_frame(shelf, today, _cut(whole, (midnight, span[1])))
         if not self._refused:
             old = (shelf.name(day, DAY) for day in _days(span) if day < midnight)
             list(hands.map(self._forget, [name for name in old if name in shelf.there]))
@@ -237,13 +304,16 @@ class Cached:
         if kept and span[0] <= kept.end:
             every = min(kept.start, span[0]), max(kept.end, span[1])
             week = joined([(kept, (kept.start, kept.end)), (_Read(week), span)], every, shelf.query.step)
-        self._put(shelf, name, week)
+        self._keep_frame(shelf, name, week)
 
-    def _put(self, shelf: "_Shelf", name: str, frame: Frame) -> None:
+    def _keep_frame(self, shelf: "_Shelf", name: str, frame: Frame) -> None:
+        self._put(name, lambda: history.write(alive(frame), shelf.identity))
+
+    def _put(self, name: str, data: Callable[[], bytes]) -> None:
         if self._refused:
             return
         try:
-            put_over(self.store, name, history.write(alive(frame), shelf.identity))
+            put_over(self.store, name, data())
         except Conflict:
             pass  # another task keeps the same
         except ValueError as error:  # and the others go on
@@ -277,6 +347,15 @@ class _Shelf:
     def name(self, day: datetime, length: timedelta) -> str:
         """The object that begins with this day."""
         return f"{self.folder}{day:%Y-%m-%d}.{length.days}d"
+
+    def past(self, day: datetime, by: str) -> tuple[str, dict[str, Any]]:
+        """The object with what is known of the past of this day, and what decides that."""
+        return f"{self.folder}{day:%Y-%m-%d}.past-{by}", {**self.identity, "day": f"{day:%Y-%m-%d}", "by": by}
+
+    def before(self, name: str, day: datetime) -> bool:
+        """Whether an object is of the past of an earlier day."""
+        found = _PAST.fullmatch(name.removeprefix(self.folder))
+        return bool(found) and name < f"{self.folder}{day:%Y-%m-%d}"
 
 
 @dataclass(frozen=True)
@@ -326,6 +405,29 @@ class _Read:
 
     def values(self, first: int, stop: int, out: NDArray[np.float64]) -> None:
         out[:] = self.frame.values[:, first:stop]
+
+
+def _read_of(frame: Frame, days: Days, day: datetime) -> str:
+    """Names what is read of the time before a day although its past is known."""
+    return carried.fingerprint(_cut(frame, (days.since[day], day)))
+
+
+def _placed(frame: Frame, found: Mapping[datetime, carried.Opened]) -> Block:
+    """The frame with what is known of its series, and those of which there is no more than that."""
+    every = [frame.labels, *(one.labels for one in found.values())]
+    if any(labels != frame.labels for labels in every):
+        labels = union(every)
+        values = np.full((len(labels), frame.values.shape[1]), np.nan)
+        values[places(frame.labels, labels) >= 0] = frame.values
+        frame = Frame(values, frame.start, frame.step, labels)
+    return Block(frame, {day: one.past.placed(places(one.labels, frame.labels)) for day, one in found.items()})
+
+
+def _parts(block: Block, rows: int) -> Iterator[Block]:
+    """So many rows of the block at once."""
+    for low in range(0, len(block.frame.labels), rows):
+        some = slice(low, low + rows)
+        yield Block(block.frame.rows(some), {day: past.rows(some) for day, past in block.past.items()})
 
 
 def _folder(query: Query, origin: str) -> str:

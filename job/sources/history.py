@@ -34,8 +34,8 @@ MARK = b"netanomaly history 2 "
 MOST = 1 << 26
 """So many values an object may hold; more would not fit into a task."""
 
-_ROWS = 1 << 17
-_HEAD = 100_000
+ROWS = 1 << 17
+HEAD = 100_000
 _LABELS = 1 << 14
 _SAMPLE = 1 << 13
 _PAYS = 0.5
@@ -82,7 +82,7 @@ def write(frame: Frame, identity: Identity) -> bytes:
         raise ValueError(f"{frame.values.size} values are more than an object of history holds; split the query")
     scale, least, layers = _encoded(frame.values, round(frame.step.total_seconds()))
     kept = [_deflated(layer) for layer in layers]
-    parts = [_packed_labels(frame.labels), least.tobytes(), *(data for data, _ in kept)]
+    parts = [packed_labels(frame.labels), least.tobytes(), *(data for data, _ in kept)]
     head = {
         "query": dict(identity),
         "start": utc(frame.start),
@@ -117,7 +117,7 @@ def read(data: bytes, identity: Identity) -> Kept:
     body = memoryview(data)[len(mark) + 1 :]
     if checksum(body) != mark[len(MARK) :]:
         raise Unusable("it is corrupt: its bytes do not have its checksum")
-    line = bytes(body[:_HEAD]).partition(b"\n")[0]
+    line = bytes(body[:HEAD]).partition(b"\n")[0]
     try:
         head = json.loads(line)
         kept = _kept(head, body[len(line) + 1 :]) if head["query"] == dict(identity) else None
@@ -135,12 +135,12 @@ def _kept(head: dict[str, Any], body: memoryview) -> Kept:
     if not all(isinstance(number, int) and number >= 0 for number in counts) or len(head["packed"]) > 4:
         raise Unusable("its head has other things than counts")
     step, columns, rows, scale, *sizes = counts
-    if rows > _ROWS or rows * columns > MOST or sum(sizes) != len(body):
+    if rows > ROWS or rows * columns > MOST or sum(sizes) != len(body):
         raise Unusable("its head does not fit its bytes")
     labels, least, *layers = (body[low:high] for low, high in pairwise(np.cumsum([0, *sizes]).tolist()))
     if len(least) != 8 * rows * bool(scale) or (not scale and len(layers) != 1):
         raise Unusable("it has not as many rows as it says")
-    named, kind = _labels(bytes(labels), rows), np.dtype("<u2" if scale else "<f8")
+    named, kind = labels_of(bytes(labels), rows), np.dtype("<u2" if scale else "<f8")
     pairs = zip(layers, head["packed"], strict=True)
     numbers = [_layer(layer, kind, (rows, columns), packed=packed) for layer, packed in pairs]
     kept = Kept(
@@ -224,12 +224,13 @@ def _inflated(data: bytes | memoryview, most: int) -> bytes:
     return zlib.decompressobj().decompress(data, most + 1)
 
 
-def _packed_labels(labels: tuple[Labels, ...]) -> bytes:
+def packed_labels(labels: tuple[Labels, ...]) -> bytes:
+    """The labels of the rows, as an object holds them."""
     return zlib.compress(json.dumps([dict(one) for one in labels], ensure_ascii=False).encode(), 1)
 
 
 @lru_cache(maxsize=64)
-def _labels(data: bytes, rows: int) -> tuple[Labels, ...]:
+def labels_of(data: bytes, rows: int) -> tuple[Labels, ...]:
     """The labels of the rows. They are mostly the same, day after day."""
     found = json.loads(_inflated(data, min((rows + 1) * _LABELS, MOST)))
     if not isinstance(found, list) or len(found) != rows:

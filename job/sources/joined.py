@@ -35,7 +35,7 @@ def joined(pieces: Sequence[tuple[Piece, Span]], span: Span, step: timedelta) ->
     """
     first = pieces[0][0].labels
     alike = all(piece.labels is first or piece.labels == first for piece, _ in pieces)
-    labels = first if alike else _union(piece.labels for piece, _ in pieces)
+    labels = first if alike else union(piece.labels for piece, _ in pieces)
     place = {} if alike else {key(one): row for row, one in enumerate(labels)}
     values = np.empty((len(labels), (span[1] - span[0]) // step))
     for piece, part in pieces:
@@ -70,9 +70,18 @@ def alive(frame: Frame) -> Frame:
     return frame if there.all() else frame.rows(np.flatnonzero(there))
 
 
-def _union(pieces: Iterable[Iterable[Labels]]) -> tuple[Labels, ...]:
+def union(pieces: Iterable[Iterable[Labels]]) -> tuple[Labels, ...]:
+    """All rows that there are, in their order."""
     found = {key(one): one for labels in pieces for one in labels}
     return tuple(found[each] for each in sorted(found))
+
+
+def places(labels: Sequence[Labels], among: Sequence[Labels]) -> NDArray[np.intp]:
+    """Which of the labels each row is that is among others; -1 for none of them."""
+    if labels == among:
+        return np.arange(len(among))
+    known = {key(one): place for place, one in enumerate(labels)}
+    return np.array([known.get(key(one), -1) for one in among], dtype=np.intp)
 
 
 def key(labels: Labels) -> Key:

@@ -46,14 +46,13 @@ def test_what_is_resumed_is_a_whole_call(detector: Resumable, step: timedelta, s
     frame = awkward(detector, step, seed)
     midnight = frame.values.shape[1] - frame.periods(DAY)
     midnight -= (frame.origin + midnight) % frame.periods(DAY)
-    first = midnight - 7
-    _, carried = detector.carry(frame.columns(0, midnight + 1), first, midnight)
+    _, carried = detector.carry(frame.columns(0, midnight + 1), midnight - 7, midnight)
     whole = detector(frame.columns(0, midnight + frame.periods(DAY)))
-    low = max(0, first - frame.periods(detector.recent(step)))
+    low = max(0, midnight - frame.periods(detector.recent(step)))
     for stop in (midnight + 1, midnight + 9, midnight + frame.periods(DAY)):
-        again = detector.resume(carried, frame.columns(low, stop), first - low)
+        again = detector.resume(carried, frame.columns(low, stop), midnight - low)
         for name in ("expected", "spread", "score"):
-            wanted = getattr(whole, name)[:, first:stop]
+            wanted = getattr(whole, name)[:, midnight:stop]
             np.testing.assert_array_equal(getattr(again, name), wanted, err_msg=f"{name} to {stop}")
 
 

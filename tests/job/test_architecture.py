@@ -31,7 +31,8 @@ CORE = {
     "job.record": {"job.anomaly", "job.event", "job.opinion", "job.outage", "job.policy", "job.sentence", "job.units"},
     "job.judge": {"job.anomaly", "job.event", "job.opinion", "job.outage", "job.policy", "job.record", "job.worth"},
     "job.series": {"job.anomaly", "job.kinship", "job.units"},
-    "job.examine": {"job.anomaly", "job.judge", "job.memory", "job.policy", "job.record", "job.series"},
+    "job.past": set(),
+    "job.examine": {"job.anomaly", "job.judge", "job.memory", "job.past", "job.policy", "job.record", "job.series"},
     "job.rows": {"job.errors", "job.judge", "job.policy", "job.record", "job.units"},
     "job.memory": set(),
     "job.meter": set(),
@@ -40,7 +41,7 @@ CORE = {
     "job.plan": VALUES | {"job.config"},
     "job.slices": VALUES
     | {"job.config", "job.examine", "job.memory", "job.meter", "job.mutes", "job.plan", "job.series"}
-    | {"job.record", "job.sources", "job.store", "job.tally"},
+    | {"job.judge", "job.past", "job.record", "job.sources", "job.store", "job.tally"},
     "job.run": VALUES | {"job.memory", "job.plan", "job.slices", "job.store"},
     "job.kinship": {"job.anomaly", "job.ratio"},
     "job.nature": {"job.anomaly", "job.kinship", "job.units"},
@@ -71,7 +72,7 @@ PACKAGES = {
     "job.backtest": VALUES
     | {"job.backtest", "job.config", "job.examine", "job.memory", "job.mutes", "job.plan", "job.series"}
     | {"job.record", "job.slices", "job.sources", "job.store", "job.templates"},
-    "job.sources": VALUES | {"job.config", "job.sources", "job.store"},
+    "job.sources": VALUES | {"job.config", "job.past", "job.sources", "job.store"},
     "job.store": {"job.errors", "job.store"},
     "job.commands": {"job"},
 }
