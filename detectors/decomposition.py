@@ -241,41 +241,48 @@ def linear(columns: int, spans: Spans, inner: int) -> Linear:
 
 @dataclass(frozen=True, eq=False)
 class Ending:
-    """The last period of the season as a matrix of the points, and what it is of that beside their smoothed phases."""
+    """The mean of the season's last periods, as matrices: of the phases they smooth, and of the points beside that."""
 
     subseries: Subseries
+    phases: Floats
     matrix: Floats
     lines: Floats
 
     def season(self, values: Floats) -> Floats:
-        """The last period of the seasonal part of values (series, column) that are whole periods."""
+        """The mean of the last periods of the seasonal part of values (series, column) that are whole periods."""
         period, cycles = self.subseries.period, self.subseries.count
         answer = np.empty((len(values), period))
         for first in range(0, len(values), _MANY):
             block = _filled(values[first : first + _MANY], _MANY)
             season = (block @ self.matrix) @ self.lines
-            season += np.matmul(self.subseries.short[-2], block.reshape(_MANY, cycles, period))
+            season += np.matmul(self.phases, block.reshape(_MANY, cycles, period))
             answer[first : first + _MANY] = season[: len(answer) - first]
         return answer
 
 
 @lru_cache(maxsize=8)
-def ending(columns: int, spans: Spans, inner: int) -> Ending:
-    """The plan for series of so many columns, whole periods, of which the last is wanted."""
+def ending(columns: int, spans: Spans, inner: int, last: int = 1) -> Ending:
+    """The plan for series of so many columns, whole periods, of which the mean of the `last` is wanted."""
     steps = _Steps(columns, spans)
     low_of = steps.subseries.after(steps.low_pass)
     wide = np.pad(steps.trend.matrix, ((0, 0), (spans.period, spans.period)))
     first = steps.trend.matrix - steps.subseries.after(wide) + steps.trend_of_low @ low_of
     before, _ = steps.iterated(first, inner)
     at_low = low_of - steps.low_of_trend @ before
-    low_drawn = steps.lines[1].matrix(len(steps.low.places))[-spans.period :]
+    low_drawn = _mean_of_last(steps.lines[1].matrix(len(steps.low.places)), spans.period, last)
     used = np.flatnonzero(low_drawn.any(axis=0))
-    smooth = steps.subseries.smooth(np.ascontiguousarray(steps.drawn.T), ends=False)[:, -spans.period :]
+    smooth = steps.subseries.smooth(np.ascontiguousarray(steps.drawn.T), ends=False)
     return Ending(
         steps.subseries,
+        steps.subseries.short[-1 - last : -1].mean(axis=0),
         np.ascontiguousarray(np.vstack([before, at_low[used]]).T),
-        -np.vstack([smooth, low_drawn[:, used].T]),
+        -np.vstack([_mean_of_last(smooth.T, spans.period, last).T, low_drawn[:, used].T]),
     )
+
+
+def _mean_of_last(drawn: Floats, period: int, last: int) -> Floats:
+    """The mean of the last periods of each column of a matrix (column of the series, place)."""
+    return np.asarray(drawn[-last * period :].reshape(last, period, -1).mean(axis=0))
 
 
 class _Steps:

@@ -16,11 +16,15 @@ from detectors.rolling import Moments
 from detectors.running import border, parts
 from detectors.scores import Scores
 from detectors.settings import check
+from detectors.week import WEEKS, Week
 
 _DAY = timedelta(days=1)
 _INNER = 5
 _ROBUST = 1, 5
 """The inner iterations, and where the season is robust, the inner and the outer ones."""
+
+_LAST = 3
+"""The season is the mean of its last days: two fifths of the very last one are that day's own noise."""
 
 _CYCLES = 15
 """The season is smoothed over so many days."""
@@ -36,14 +40,16 @@ _YOUNG = (5,)
 class Stl:
     """Scores a point against the level of the last day plus the season that STL finds in the days before.
 
-        season = the last day of the seasonal part of STL over `window`, which ends at midnight (UTC), less its mean;
-                 robust: its mean day
+        season = the mean of the last three days of the seasonal part of STL over `window`, which ends at midnight
+                 (UTC), less its mean; robust: its mean day
         level = mean(x) over the last day
         score = (x - level - season) / std(x - season, ddof=1), the deviation over the last day
 
     STL gets the values less the level that was expected of them, so that a shift of the level is none of the season.
-    The spread is that of forecasts which were really made: each day's season comes from the days before it alone. It
-    knows no week: where weekends differ, `seasonal` is the detector to take.
+    The spread is that of forecasts which were really made: each day's season comes from the days before it alone.
+
+    `weekly`: for x above stands x less what the day's weekday adds to a day by the three weeks before, hour by hour
+    (`detectors.week`). Without, or while there are no three weeks, a weekend that differs is a shift.
 
     `window`: whole days. Longer averages more days, and follows a new habit later. Before there are so many, the season
     is that of the first 5 days; the first scores come with the eighth.
@@ -56,7 +62,8 @@ class Stl:
     mean of the other days at that time, as for a missing point. `adopt`: a shift that lasts this long is the new level;
     the one before it stays normal too for another day.
 
-    `history` is the window, three days and `adopt`: more past changes no score of quiet data by 0.01 deviations.
+    `history` is the window, three days and `adopt`, after 22 days where it is `weekly`: more past changes no score of
+    quiet data by 0.01 deviations.
 
     >>> import numpy as np
     >>> from datetime import UTC, datetime, timedelta
@@ -65,7 +72,7 @@ class Stl:
     >>> values[-12] = 20.0  # noon as if it were night
     >>> frame = Frame(values[None], datetime(2026, 10, 1, tzinfo=UTC), timedelta(hours=1), ({},))
     >>> Stl()(frame).score.round()[0, -13:-10]
-    array([  2., -45.,  -1.])
+    array([  2., -47.,  -1.])
 
     Raises:
         ValueError: the frame's step does not divide a day, or leaves it fewer than two columns.
@@ -75,6 +82,7 @@ class Stl:
 
     window: timedelta = timedelta(days=10)
     robust: bool = False
+    weekly: bool = False
     warm_up: timedelta = timedelta(days=2)
     guard: float = 5.0
     adopt: timedelta = timedelta(hours=6)
@@ -87,7 +95,7 @@ class Stl:
     @property
     def history(self) -> timedelta:
         """How much past before a point its score needs."""
-        return self.window + 3 * _DAY + self.adopt
+        return self.window + 3 * _DAY + self.adopt + self.weekly * (7 * WEEKS + 1) * _DAY
 
     def recent(self, step: timedelta) -> timedelta:
         """How much past a resumed frame still needs: a day's part, and the day before it or what may be adopted."""
@@ -119,10 +127,10 @@ class Stl:
         window, least, at = frame.periods(self.window), frame.periods(self.warm_up), border(midnight, day, lead)
 
         def kernel(values: Floats, expected: Floats, spread: Floats, before: Carried) -> Carried:
-            past = _Seasoned(values, day, self.window // _DAY, lead, robust=self.robust)
+            past = _Seasoned(values, day, self.window // _DAY, lead, self)
             ready = _ready(values, day, before, at)
             found = guard.run(past.error, ready, past, expected, spread, at, before)
-            for begin, season in past.drawn.items():
+            for begin, season in (*past.drawn.items(), *past.added.items()):
                 here = expected[:, begin : begin + day]
                 here += season[:, : here.shape[1]]
             unknown = ~_covered(values, window, least, before, at)
@@ -130,8 +138,7 @@ class Stl:
             expected[unknown] = spread[unknown] = np.nan
             if before or not midnight:
                 return {}
-            seasons = {"seasons": past.seasons(at), "known": np.full(len(values), past.known - at)}
-            return {**found, **seasons, **_there(values, window, at)}
+            return {**found, **past.seasons(at), **_there(values, window, at)}
 
         return by_tiles(frame, day, kernel, first, carried)
 
@@ -167,11 +174,16 @@ def _ready(values: Floats, day: int, past: Carried, at: int) -> Bools:
 class _Seasoned:
     """The season of the days before, day by day, and the moments of the errors that it leaves.
 
-    `taught` is what STL is given: NaN where nothing was learned.
+    `taught` is what STL is given: NaN where nothing was learned; `drawn` are the seasons by the first column of a day,
+    and `added` what its weekday adds.
     """
 
-    def __init__(self, values: Floats, day: int, days: int, lead: int, *, robust: bool) -> None:
-        self.robust = robust
+    def __init__(self, values: Floats, day: int, days: int, lead: int, settings: Stl) -> None:
+        self.robust = settings.robust
+        self.week = Week(len(values), day) if settings.weekly else None
+        self.more: Floats | None = None
+        self.given_more: Floats | None = None
+        self.added: dict[int, Floats] = {}
         self.values, self.day, self.days, self.lead = values, day, days, lead
         self.error, self.taught = values.copy(), np.empty(values.shape)
         self.season = np.zeros((len(values), day))
@@ -197,21 +209,29 @@ class _Seasoned:
         self.since, self.season, self.known = column, before, column + int(past["known"][0])
         low = max(0, column - self.day)
         self.error[:, low:column] -= before[:, self.day - (column - low) :]
+        if self.week:
+            added, self.given_more = np.moveaxis(past["weekdays"], 1, 0)
+            self.error[:, low:column] -= added[:, self.day - (column - low) :]
         self.level.resume(past, column, reach)
 
-    def seasons(self, column: int) -> Floats:
-        """The seasons of the day before the one that begins at `column`, and of that."""
-        none = np.zeros((len(self.values), self.day))
-        return np.stack([self.drawn.get(column - self.day, none), self.drawn.get(column, none)], axis=1)
+    def seasons(self, column: int) -> Carried:
+        """The seasons of the day before the one that begins at `column`, and of that; since when there are any."""
+        none, days = np.zeros((len(self.values), self.day)), (column - self.day, column)
+        found = {"seasons": self.drawn, "weekdays": self.added} if self.week else {"seasons": self.drawn}
+        carried = {name: np.stack([some.get(day, none) for day in days], axis=1) for name, some in found.items()}
+        return {**carried, "known": np.full(len(self.values), self.known - column)}
 
     def enter(self, first: int, stop: int) -> None:
         """Begin a day with its season."""
         self.stretch = slice(first, stop)
         self.shift = self._refresh(first, stop)
         if self.known <= first:
-            season = self.season[:, : stop - first]
             self.drawn[first] = self.season
-            np.subtract(self.values[:, self.stretch], season, out=self.error[:, self.stretch])
+            np.subtract(self.values[:, self.stretch], self.season[:, : stop - first], out=self.error[:, self.stretch])
+        self.more = self.week.adds() if self.week and self.given_more is None else self.given_more
+        if self.more is not None:
+            self.added[first] = self.more
+            self.error[:, self.stretch] -= self.more[:, : stop - first]
         self.level.enter(first, stop)
 
     def band(self, rows: Rows | slice, taken: Bools) -> tuple[Floats, Floats]:
@@ -230,9 +250,14 @@ class _Seasoned:
         self.level.recall(row, column)
 
     def leave(self, taken: Bools, expected: Floats) -> None:
-        """Teach the day: what was taken of it, less its level."""
-        taught = np.subtract(self.values[:, self.stretch], expected, out=self.taught[:, self.stretch])
+        """Teach the day: what was taken of it, less its level and what its weekday adds."""
+        values, taught = self.values[:, self.stretch], self.taught[:, self.stretch]
+        np.subtract(values, expected, out=taught)
+        if self.more is not None:
+            taught -= self.more[:, : taught.shape[1]]
         np.copyto(taught, np.nan, where=~taken)
+        if self.week and taught.shape[1] == self.day:
+            self.week.learn(values, ~taken & ~np.isnan(values))
 
     def _refresh(self, first: int, stop: int) -> Floats | None:
         """Take the season anew from the days before column `first`, the very first left out: it had no level.
@@ -270,7 +295,7 @@ class _Seasoned:
         spans = _spans(self.day)
         if self.robust and taught.shape[1] == self.days * self.day:  # of five points, which is odd is a guess
             return mean_period(taught, spans, *_ROBUST)
-        return ending(taught.shape[1], spans, _INNER).season(taught)
+        return ending(taught.shape[1], spans, _INNER, min(_LAST, taught.shape[1] // self.day)).season(taught)
 
 
 def _spans(day: int) -> Spans:

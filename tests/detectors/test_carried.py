@@ -21,6 +21,7 @@ DETECTORS = [
     Ewma(half_life=HOUR / 2, warm_up=2 * HOUR, adopt=5 * HOUR),
     Stl(),
     Stl(window=3 * DAY, adopt=30 * HOUR),
+    Stl(weekly=True),
 ]
 
 

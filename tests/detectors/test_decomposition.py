@@ -96,6 +96,8 @@ def test_the_last_period_alone_is_that_of_the_whole(columns: int) -> None:
         np.testing.assert_array_equal(
             ending(columns, spans, 5).season(values[129:]), ending(columns, spans, 5).season(values)[129:]
         )
+        mean = stl(values, spans).seasonal[:, -24:].reshape(130, 2, 12).mean(axis=1)
+        np.testing.assert_allclose(ending(columns, spans, 5, 2).season(values), mean, rtol=0, atol=1e-11)
 
 
 def test_what_comes_in_is_not_changed_and_no_rows_give_none() -> None:

@@ -14,6 +14,7 @@ from detectors.scores import score
 from detectors.stl import Stl
 from detectors.zscore import ZScore
 
+VARIANTS = [ZScore(robust=True), Stl(robust=True), Stl(weekly=True)]
 BY_NAME = {law.name: law for law in LAWS}
 
 
@@ -24,8 +25,8 @@ def test_a_registered_detector_obeys(name: str, law: Law) -> None:
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
-@pytest.mark.parametrize("detector", [ZScore(robust=True), Stl(robust=True)], ids=["zscore", "stl"])
-def test_a_robust_one_obeys(detector: Detector, law: Law) -> None:
+@pytest.mark.parametrize("detector", VARIANTS, ids=["zscore", "stl", "weekly stl"])
+def test_a_variant_obeys(detector: Detector, law: Law) -> None:
     law.check(detector)
 
 

@@ -9,8 +9,10 @@ from detectors import CAP, Detector, Ewma, Seasonal, Stl, ZScore
 from tests.detectors.series import DAY, MONDAY, STEP, frame, noise, office
 
 HOUR = 12
-DETECTORS = [ZScore(), ZScore(robust=True), Ewma(), Seasonal(), Stl(), Stl(robust=True)]
-each = pytest.mark.parametrize("detector", DETECTORS, ids=["zscore", "robust", "ewma", "seasonal", "stl", "robust stl"])
+DETECTORS = [ZScore(), ZScore(robust=True), Ewma(), Seasonal(), Stl(), Stl(robust=True), Stl(weekly=True)]
+NAMES = ["zscore", "robust", "ewma", "seasonal", "stl", "robust stl", "weekly stl"]
+each = pytest.mark.parametrize("detector", DETECTORS, ids=NAMES)
+knows_the_week = pytest.mark.parametrize("detector", [Seasonal(), Stl(weekly=True)], ids=["seasonal", "stl"])
 
 ADOPT_LATEST = {ZScore: 8 * HOUR, Ewma: 8 * HOUR, Seasonal: 28 * HOUR, Stl: 8 * HOUR}
 
@@ -103,7 +105,8 @@ def test_a_series_that_starts_late_is_unknown_until_it_has_enough_points(detecto
 
 @each
 def test_the_verdict_does_not_depend_on_the_window_asked(detector: Detector) -> None:
-    values = office(days(detector) + 7.4, weekend=1.0 if isinstance(detector, Stl) else 0.3)  # which knows no week
+    daily = isinstance(detector, Stl) and not detector.weekly
+    values = office(days(detector) + 7.4, weekend=1.0 if daily else 0.3)
     asked = round(6.4 * DAY)
     whole = detector(frame(values)).score[0, -DAY:]
     short = detector(frame(values[:, asked:], MONDAY + asked * STEP)).score[0, -DAY:]
@@ -147,6 +150,12 @@ def test_a_season_that_gaps_leave_is_the_whole_season() -> None:
     assert np.abs(expected - office(9, seed=9, weekend=1.0)[0, -DAY:]).mean() < 12
 
 
+def test_a_window_of_two_days_is_enough() -> None:
+    detector = Stl(window=timedelta(days=2), warm_up=timedelta(days=1))
+    score = detector(frame(office(12, weekend=1.0))).score[0, -3 * DAY :]
+    assert np.abs(score).max() < 5
+
+
 def test_bursts_below_the_guard_hardly_move_a_robust_season() -> None:
     rng = np.random.default_rng(6)
     wave = 100.0 + 20.0 * np.sin(2 * np.pi * np.arange(15 * DAY) / DAY)
@@ -159,9 +168,24 @@ def test_bursts_below_the_guard_hardly_move_a_robust_season() -> None:
     assert robust < 0.75 * plain
 
 
-def test_weekends_are_quiet_once_three_have_been_seen() -> None:
-    score = Seasonal()(frame(office(42))).score[0]
+@knows_the_week
+def test_weekends_are_quiet_once_three_have_been_seen(detector: Detector) -> None:
+    score = detector(frame(office(42))).score[0]
     assert np.nanmax(np.abs(score[28 * DAY :])) < 5
+
+
+def test_where_no_week_is_asked_for_a_weekend_is_a_shift() -> None:
+    score = Stl()(frame(office(42))).score[0]
+    assert (np.abs(score[28 * DAY :]) > 5).sum() > 50
+
+
+@knows_the_week
+def test_one_saturday_s_outage_is_no_saturday_s_habit(detector: Detector) -> None:
+    values = office(49)
+    values[0, 40 * DAY + 6 * HOUR : 40 * DAY + 18 * HOUR] = 0.0
+    score = detector(frame(values)).score[0]
+    assert np.nanmax(score[40 * DAY + 6 * HOUR : 40 * DAY + 9 * HOUR]) < -5
+    assert (np.abs(score[42 * DAY :]) > 5).sum() <= 2
 
 
 def test_the_second_weekend_is_no_storm() -> None:
@@ -171,11 +195,12 @@ def test_the_second_weekend_is_no_storm() -> None:
     assert (second > 5).sum() < 6
 
 
-def test_a_weekday_that_behaves_as_a_sunday_is_found() -> None:
+@knows_the_week
+def test_a_weekday_that_behaves_as_a_sunday_is_found(detector: Detector) -> None:
     values = office(38)
     values[0, 37 * DAY :] = office(42)[0, 41 * DAY :]
-    score = Seasonal()(frame(values)).score[0, 37 * DAY :]
-    assert score[11 * HOUR : 13 * HOUR].max() < -10
+    score = detector(frame(values)).score[0, 37 * DAY :]
+    assert score[10 * HOUR : 12 * HOUR].max() < -10
 
 
 @pytest.mark.parametrize("clock", [HOUR, -HOUR])
