@@ -10,7 +10,7 @@ from detectors import CAP
 from job.anomaly import Anomaly
 from job.kinship import Thing, groups
 from job.ratio import RATIOS
-from job.sentence import noun
+from job.sentence import idling, noun
 from job.units import clean, lasting, quantity, utc
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def where(things: Sequence[Thing], group: str) -> str:
     return clean(f"{whole}: {members}" if len(things) <= NAMED else whole, 120)
 
 
-Ended: TypeAlias = Literal["", "over", "learned", "adopted"]
-"""How something came to its end: unknown, it went back, detectors took it for usual, or the policy did."""
+Ended: TypeAlias = Literal["", "over", "adopted"]
+"""How something came to its end: unknown, it went back, or the policy took it for the new normal."""
 
 
 def sentence(incident: "Incident", worst: Anomaly, ended: Ended = "") -> str:
@@ -120,8 +120,9 @@ def _what(worst: Anomaly) -> str:
     what = noun(worst.metric)
     usual = f"{quantity(worst.expected, worst.unit)} expected, {quantity(worst.lower, worst.unit)} to "
     usual += f"{quantity(worst.upper, worst.unit)} usual"
-    if worst.kind == "absent" and worst.expected <= 0:
-        return f"{what} stopped reporting (nothing was expected)"
+    if idling(worst):
+        often = lasting(timedelta(seconds=worst.step))
+        return f"{what} stopped reporting (idle then, but it had reported every {often})"
     if worst.kind == "absent":
         return f"{what} stopped reporting ({usual})"
     if worst.kind == "zero":
@@ -138,8 +139,6 @@ def _span(incident: "Incident", ended: Ended) -> str:
         return f"{begun}, {length} so far, still on"
     if ended == "adopted":
         return f"{begun}, {length}; it did not end, but is taken for the new normal since"
-    if ended == "learned":
-        return f"{begun}, {length}; it did not go back, but is taken for usual since"
     if not ended and incident.duration >= LEARNED.total_seconds():
         return f"{begun}, {length}; then it was over, or had become usual"
     return f"{begun}, {length}"

@@ -52,20 +52,22 @@ class Anomaly(BaseModel):
     labels: dict[str, str] = Field(description="Metric labels, and metadata labels under their full names.")
     start: Time = Field(description="Beginning of the first period of the event.")
     end: Time = Field(description="End of the last period of the event (half-open).")
-    peak: Time = Field(description="Beginning of the worst period.")
+    peak: Time = Field(description="Beginning of the period that was farthest off.")
     continued: bool = Field(description="Whether the event came over from the day before; start is then midnight.")
     ongoing: bool = Field(description="Whether the event reached the end of what had settled when it was judged.")
-    adopted: bool = Field(
-        False, description="Whether an outage did not end, but was taken for the new normal after `adopt`."
-    )
+    adopted: bool = Field(False, description="Whether it did not end, but was taken for the new normal after `adopt`.")
     kind: Kind = Field(description="spike, drop, zero (drop to nothing) or absent (points stopped coming).")
     direction: Literal["up", "down"] = Field(description="Above or below what was expected.")
     severity: int = Field(description="0 to 100; low, medium from 50, high from 70, critical from 85.")
-    score: float = Field(description="Deviation at the peak in usual deviations, signed: the median of the detectors'.")
-    votes: dict[str, float] = Field(description="Score at the peak of each detector that voted.")
-    detectors: int = Field(description="How many detectors had a baseline at the peak.")
+    score: float = Field(
+        description="Deviation where they were surest, in usual deviations, signed: the median of the detectors'."
+    )
+    votes: dict[str, float] = Field(description="Score there of each detector that voted.")
+    detectors: int = Field(description="How many detectors had a baseline there.")
     observed: float | None = Field(description="Value at the peak, in `unit`; null for absent.")
-    expected: float = Field(description="Baseline at the peak, in `unit`.")
+    expected: float = Field(
+        description="What was expected at the peak, in `unit`; of what lasts, by what was known at its onset."
+    )
     lower: float = Field(description="Lower end of the band at the peak, in `unit`.")
     upper: float = Field(description="Upper end of the band at the peak, in `unit`.")
     unit: str = Field(description="Unit of observed, expected, lower and upper (UCUM; By/s, packets/s).")

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from detectors import Frame
 from job.anomaly import Kind
+from job.lasting import AROUND, LEARNED, REMEMBERED, Numbers, Row, Span, Spell, carried, spells
 from job.opinion import Opinion
-from job.outage import Outage
+from job.outage import BEFORE, Outage
 from job.policy import Policy
-from job.worth import certainty
+from job.worth import WAKE, certainty
 
 Way = Literal[1, -1]
 Hits: TypeAlias = NDArray[np.intp]
@@ -23,19 +24,23 @@ Hits: TypeAlias = NDArray[np.intp]
 class Event:
     """One event of one row, in columns: `[start, stop)`, its hits, where it was known, and whose baseline tells it.
 
-    `down` is the outage that it is, if it is one.
+    `levels`: what was expected of each column and the ends of its band, by what was known at the onset; None where each
+    column has its own. `down` is the outage that it is, if it is one. `adopted`: it did not end, but was then the new
+    normal.
     """
 
     row: int
     start: int
     stop: int
-    hits: NDArray[np.intp]
+    hits: Hits
     kind: Kind
     way: Way
     continued: bool
     known: int
     peak: int
     baseline: int
+    adopted: bool
+    levels: Numbers | None = None
     down: Outage | None = None
 
     @property
@@ -51,20 +56,42 @@ def events_of(
     policy: Policy,
     first: int,
     suppressed: Counter[str],
+    hidden: NDArray[np.bool_] | None = None,
 ) -> Iterator[Event]:
     """The events of each row and of its outages; hits that make none are counted among the suppressed."""
-    apart = max(policy.persistence.periods, frame.periods(policy.merge))
+    past = frame.values if hidden is None else np.where(hidden, np.nan, frame.values)
+    span = span_of(frame, policy)
     certain = certainty(opinion.side, opinion.score, policy)
-    for row, side in enumerate(opinion.side):
-        silent = sorted(downs[row], key=lambda down: down.start)
-        runs, openings = _apart(_runs(side, apart), side, silent, policy.persistence.hits)
+    known = np.where(np.isfinite(opinion.lower + opinion.upper), opinion.expected, np.nan)
+    for n, side in enumerate(opinion.side):
+        silent = sorted(downs[n], key=lambda down: down.start)
+        runs, openings = _apart(_runs(side, span.apart), side, silent, policy.persistence.hits)
         for down in silent:
-            yield _silence(opinion, row, down, first, openings.get(down), certain[row])
-        for hits in runs:
-            if certain[row, hits[hits >= first]].any():
-                yield _deviation(opinion, row, hits, certain[row], first)
+            yield _silence(opinion, n, down, first, openings.get(down), certain[n])
+        ends = [down.start for down in silent]
+        row = Row(frame.values[n], past[n], side, certain[n], known[n], opinion.lower[n], opinion.upper[n], ends)
+        found, stale = spells(row, runs, span)
+        for why, hits in stale.items():
+            suppressed[why] += int(np.count_nonzero(hits >= first))
+        for spell in found:
+            if certain[n, spell.hits].any() and spell.stop > first:
+                yield _deviation(row, opinion.score[n], n, spell, first, span)
             else:
-                suppressed["persistence"] += int(np.count_nonzero(hits >= first))
+                suppressed["persistence"] += int(np.count_nonzero(spell.hits >= first))
+
+
+def span_of(frame: Frame, policy: Policy) -> Span:
+    """The durations by which events last, in periods of the frame."""
+    return Span(
+        day=frame.periods(BEFORE),
+        around=frame.periods(AROUND),
+        learned=frame.periods(LEARNED),
+        apart=max(policy.persistence.periods, frame.periods(policy.merge)),
+        wake=frame.periods(WAKE),
+        adopt=frame.periods(policy.adopt),
+        remembered=frame.periods(REMEMBERED),
+        least=policy.min_relative,
+    )
 
 
 def _runs(side: NDArray[np.int8], apart: int) -> Iterator[NDArray[np.intp]]:
@@ -75,23 +102,33 @@ def _runs(side: NDArray[np.int8], apart: int) -> Iterator[NDArray[np.intp]]:
         yield from np.split(hits, np.flatnonzero(breaks) + 1)
 
 
-def _deviation(opinion: Opinion, row: int, hits: NDArray[np.intp], certain: NDArray[np.bool_], first: int) -> Event:
+def _deviation(row: Row, score: NDArray[np.float64], n: int, spell: Spell, first: int, span: Span) -> Event:
     """The event of a run of hits."""
-    continued = bool(certain[hits[hits < first]].any())
-    hits = hits[hits >= first] if continued else hits
-    way: Way = 1 if opinion.side[row, hits[0]] > 0 else -1
-    peak = int(hits[np.argmax(way * opinion.score[row, hits])])
+    known = int(spell.hits[row.certain[spell.hits]][0])
+    continued = known < first
+    hits = spell.hits[spell.hits >= first] if continued else spell.hits
+    way: Way = 1 if spell.way > 0 else -1
+    spoke = hits[row.side[hits] == way]
+    spoke = spoke if len(spoke) else spell.hits[row.side[spell.hits] == way]  # it may go on without any
+    baseline = int(spoke[np.argmax(way * score[spoke])])
+    start, stop = first if continued else int(hits[0]), int(hits[-1]) + 1
+    peak, levels = max(baseline, start), None
+    if spell.stop - spell.onset > span.learned and np.isfinite(row.expected[spell.onset]):
+        levels = carried(row, spell.onset, np.arange(start, stop), span)
+        peak = int(hits[np.argmax(way * (row.values[hits] - levels[0, hits - start]))])
     return Event(
-        row=row,
-        start=first if continued else int(hits[0]),
-        stop=int(hits[-1]) + 1,
+        row=n,
+        start=start,
+        stop=stop,
         hits=hits,
         kind="spike" if way > 0 else "drop",
         way=way,
         continued=continued,
-        known=first if continued else int(hits[certain[hits]][0]),
+        known=max(known, first),
         peak=peak,
-        baseline=peak,
+        baseline=baseline,
+        adopted=spell.adopted,
+        levels=levels,
     )
 
 
@@ -147,5 +184,6 @@ def _silence(
         known=max(known_at, first),
         peak=max(start, down.start),
         baseline=int(known[-1]) if len(known) else down.start,
+        adopted=down.adopted,
         down=down,
     )

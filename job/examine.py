@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from detectors import Banded, Detector, Frame, Scores
 from detectors.carried import Carried
-from detectors.detector import banded, compares_rows, late
+from detectors.detector import compares_rows, late
 from job.anomaly import split_labels
-from job.judge import Verdict, context, flags, judge, picked, settling
+from job.judge import Verdict, context, flags, judge, lookback, picked, settling
 from job.memory import MOST
+from job.opinion import median
 from job.past import Past, opened, resumed, resumes, stacked
 from job.policy import Policy
 from job.record import Subject
@@ -23,6 +24,15 @@ from job.series import Trace, numbers
 
 Hidden: TypeAlias = NDArray[np.bool_]
 """Series x time, as the frame: the points that nothing is to be learned from."""
+
+LAST = timedelta(hours=2)
+"""So much of the end of a day tells at which level it ended."""
+
+OTHER = 1.5
+"""A level of so many times as much, or as little, is another one."""
+
+Band: TypeAlias = tuple[datetime, float]
+"""From when on a detector's own band is asked for, and at which threshold."""
 
 BLOCK = MOST
 """So many series are scored at once, which bounds the memory that detectors take."""
@@ -64,7 +74,8 @@ def examine(
     compared = {}
     for name in filter(lambda name: compares_rows(detectors[name]), detectors):
         with meter(f"detect: {name}"):
-            compared[name] = _taught(detectors[name], frame, _settled(frame, policy, start), hidden, policy.cut)
+            settled = _settled(frame, policy, start)
+            compared[name] = _taught(detectors[name], frame, settled, hidden, (settled, policy.cut))
     count = len(frame.labels)
     size = -(-count // max(1, -(-count // BLOCK)))  # blocks of one size: none is a mere rest
     found: list[tuple[int, Examined]] = []
@@ -119,18 +130,59 @@ def _examined(
     past = None if mute is None else mute[:, mute.shape[1] - view.values.shape[1] :]
     verdict = judge(view, scores, policy, subject, view.column(start), past)
     rows = np.unique(np.array(verdict.rows, dtype=np.intp))
+    if any(map(_banded, detectors.values())):
+        view, past = block, mute  # all that is there, and there is no other block of these series that has less
+        rows = np.union1d(rows, _changed(block, start))
     if not len(rows):
         return Examined(**vars(verdict), past=now)
-    view, mute, past = view.rows(rows), *(None if some is None else some[rows] for some in (mute, past))
+    scores = {name: picked(one, rows) for name, one in scores.items()}
+    told, traces = _again(
+        view.rows(rows), detectors, policy, subject, start, None if past is None else past[rows], scores
+    )
+    suppressed = {**verdict.suppressed, **{why: n for why, n in told.suppressed.items() if why == "adopted"}}
+    verdict = replace(verdict, anomalies=told.anomalies, known=told.known, suppressed=suppressed)
+    return Examined(**vars(verdict), traces=traces, past=now)
+
+
+def _again(
+    flagged: Frame,
+    detectors: Mapping[str, Detector],
+    policy: Policy,
+    subject: Subject,
+    start: datetime,
+    mute: Hidden | None,
+    known: Mapping[str, Scores],
+) -> tuple[Verdict, tuple[Trace, ...]]:
+    """The flagged series judged by the bands of the detectors that have some, and by all that is there of them.
+
+    Those score the days before, too, so that it is known what began then; of the others there is what is `known`.
+    """
+    settled = _settled(flagged, policy, start)
+    began = max(flagged.start, settled - lookback(policy))
     scores = {
-        name: _taught(detector, block.rows(rows), settled, mute, policy.cut)
-        if isinstance(detector, Banded) and name not in known
-        else picked(scores[name], rows)
+        name: _taught(detector, flagged, began, mute, (settled, policy.cut)) if _banded(detector) else known[name]
         for name, detector in detectors.items()
     }
-    told = judge(view, scores, policy, subject, view.column(start), past)
-    verdict = replace(verdict, anomalies=told.anomalies, known=told.known)
-    return Examined(**vars(verdict), traces=tuple(_traces(view, scores, policy, subject, start)), past=now)
+    verdict = judge(flagged, scores, policy, subject, flagged.column(start), mute)
+    return verdict, tuple(_traces(flagged, scores, verdict, policy, subject, start))
+
+
+def _banded(detector: Detector) -> bool:
+    """Whether it is asked again for some rows alone."""
+    return isinstance(detector, Banded) and not compares_rows(detector)
+
+
+def _changed(block: Frame, start: datetime) -> NDArray[np.intp]:
+    """The rows that were at quite another level just before `start` than a day earlier: an event may still be on.
+
+    One of which no detector speaks any more, that is; and what moved less will not be missed.
+    """
+    moments = start, start - timedelta(days=1)
+    if block.column(moments[-1] - LAST) < 0:
+        return np.empty(0, np.intp)
+    level = [median(block.values[:, block.column(each - LAST) : block.column(each)].T) for each in moments]
+    with np.errstate(invalid="ignore"):
+        return np.flatnonzero(np.fmax(*level) > OTHER * np.fmin(*level))
 
 
 def _settled(frame: Frame, policy: Policy, start: datetime) -> datetime:
@@ -139,14 +191,22 @@ def _settled(frame: Frame, policy: Policy, start: datetime) -> datetime:
 
 
 def _traces(
-    flagged: Frame, scores: Mapping[str, Scores], policy: Policy, subject: Subject, start: datetime
+    flagged: Frame,
+    scores: Mapping[str, Scores],
+    verdict: Verdict,
+    policy: Policy,
+    subject: Subject,
+    start: datetime,
 ) -> list[Trace]:
-    """The flagged rows, from the judged start on."""
+    """The flagged rows, from the judged start on; an event is drawn beside the levels that it is told by."""
     named = [split_labels(labels) for labels in flagged.labels]
     first = flagged.column(start)
-    skip = flagged.values.shape[1] - next(iter(scores.values())).score.shape[1]
-    every = np.arange(len(named))
-    band = flags(flagged, {name: picked(one, every, skip) for name, one in scores.items()}, policy, subject)
+    columns, every = flagged.values.shape[1], np.arange(len(named))
+    whole = {name: picked(one, every, columns - one.score.shape[1]) for name, one in scores.items()}
+    band = flags(flagged, whole, policy, subject)
+    for level in verdict.levels:
+        for array, told in zip((band.expected, band.lower, band.upper), level.told, strict=True):
+            array[level.row, level.start : level.start + len(told)] = told
     return [
         Trace(
             project=subject.project,
@@ -163,6 +223,7 @@ def _traces(
             upper=numbers(band.upper[n, first:]),
         )
         for n, (resource, labels) in enumerate(named)
+        if n in verdict.rows
     ]
 
 
@@ -183,22 +244,22 @@ def lately(detectors: Mapping[str, Detector], policy: Policy, step: timedelta) -
 
 
 def _taught(
-    detector: Detector, block: Frame, settled: datetime, hidden: Hidden | None, threshold: float | None = None
+    detector: Detector, block: Frame, settled: datetime, hidden: Hidden | None, band: Band | None = None
 ) -> Scores:
     """The scores of the columns from `settled` on by a baseline that no hidden point has taught.
 
     A hidden point itself is seen by its own score. Where so much is hidden that nothing can be said of it without, it
-    is scored by all there is: what is muted is still shown. With a threshold the scores have the detector's band.
+    is scored by all there is: what is muted is still shown. The `band` is there from its own moment on.
     """
     if hidden is None or not hidden.any():
-        return _scores(detector, block, settled, threshold)
-    answer = _scores(detector, _without(block, hidden), settled, threshold)
+        return _scores(detector, block, settled, band)
+    answer = _scores(detector, _without(block, hidden), settled, band)
     asked, first = hidden.copy(), block.column(settled)
-    asked[:, :first] = False
+    asked[:, : block.column(settled if band is None else band[0])] = False
     for seen in (_without(block, hidden & ~asked), block):
         blank = asked[:, first:] & np.isnan(answer.score) & np.isfinite(block.values[:, first:])
         if blank.any():
-            answer = _where(blank, _scores(detector, seen, settled, threshold), answer)
+            answer = _where(blank, _scores(detector, seen, settled, band), answer)
     return answer
 
 
@@ -215,12 +276,18 @@ def _each(change: Callable[..., NDArray[np.float64]], *scores: Scores) -> Scores
     return Scores(*(change(*some) for some in arrays if some[0] is not None))
 
 
-def _scores(detector: Detector, frame: Frame, settled: datetime, threshold: float | None) -> Scores:
+def _scores(detector: Detector, frame: Frame, settled: datetime, band: Band | None) -> Scores:
     """The detector's scores of the columns from `settled` on, without the rest of its answer."""
     low = max(0, frame.column(settled - detector.history))
     asked = frame.columns(low, frame.values.shape[1])
-    skip = asked.column(settled)
-    return late(detector, asked, skip) if threshold is None else banded(detector, asked, threshold, skip)
+    scores = late(detector, asked, asked.column(settled))
+    if band is None or not isinstance(detector, Banded):
+        return scores
+    since, threshold = band
+    edges = detector.band(asked, threshold, asked.column(since))
+    before = [(0, 0), (frame.column(since) - frame.column(settled), 0)]
+    lower, upper = (np.pad(edge, before, constant_values=np.nan) for edge in edges)
+    return Scores(scores.expected, scores.spread, scores.score, lower, upper)
 
 
 def _told(frame: Frame, since: datetime) -> Past:

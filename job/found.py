@@ -196,7 +196,8 @@ def shape(trace: Trace, a: Anomaly) -> Shape:
     if during and before is not None and after is not None and (off := median(during) - before):
         stays = (after - before) / off
     first = _level(_there(trace, a.start, a.start + FIRST))
-    if a.kind == "spike" and before is not None and first is not None and during[-1] > before:
+    lasted = a.end - a.start > FIRST
+    if a.kind == "spike" and lasted and before is not None and first is not None and during[-1] > before:
         onset = (first - before) / (during[-1] - before)
     return Shape(flat, before, stays, onset)
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from job import account
 from job.anomaly import SCHEMA, Anomaly, Resource, Time, band
-from job.kinship import Slot, Thing, groups, replaceable, slot, thing
-from job.nature import LEADS, LOOK, STAYED, Nature, Shape, movement, nature
+from job.kinship import Slot, Thing, groups, last, replaceable, slot, thing
+from job.nature import LEADS, LOOK, Nature, Shape, movement, nature
 from job.ratio import RATIOS
 from job.units import quantity
 
@@ -291,8 +291,8 @@ def _incident(cluster: Cluster, judged: Judged, shapes: Mapping[str, Shape]) -> 
     top = _top(every, LEADS.get(named.name))
     worst = top[0]
     totals = excess(every)
-    last = [a for a in every if cluster.end - a.end <= BEHIND]
-    state: State = "open" if any(judged.on(a) for a in last) else "closed"
+    ends = [a for a in last(every) if cluster.end - a.end <= BEHIND]
+    state: State = "open" if any(judged.on(a) for a in ends) else "closed"
     draft = Incident.model_construct(
         schema_=SCHEMA,
         id=hashlib.sha256(f"incident {min(every, key=lambda a: (a.start, a.id)).id}".encode()).hexdigest()[:16],
@@ -316,11 +316,11 @@ def _incident(cluster: Cluster, judged: Judged, shapes: Mapping[str, Shape]) -> 
         excess_packets=totals.get("packets"),
         top=tuple(TopSeries(anomaly=a.id, metric=a.metric, where=thing(a).name, sentence=a.sentence) for a in top),
         anomalies=tuple(a.id for a in every),
-        over=state == "closed" and all(judged.over(a) for a in last),
+        over=state == "closed" and all(judged.over(a) for a in ends),
         link=account.link(worst),
         sentence="",
     )
-    return draft.model_copy(update={"sentence": account.sentence(draft, worst, _ended(last, worst, shapes))})
+    return draft.model_copy(update={"sentence": account.sentence(draft, worst, _ended(ends))})
 
 
 def _nature(cluster: Cluster, judged: Judged, shapes: Mapping[str, Shape]) -> Nature:
@@ -344,12 +344,11 @@ def _shift(cluster: Cluster) -> Nature:
     return Nature("traffic shift", round(min(max(balance, SHIFTED), 0.85), 2), (evidence,))
 
 
-def _ended(last: Sequence[Anomaly], worst: Anomaly, shapes: Mapping[str, Shape]) -> account.Ended:
-    """How an incident that is closed came to its end."""
-    stays = shapes[worst.id].stays if worst.id in shapes else None
-    if any(a.adopted for a in last):
+def _ended(ends: Sequence[Anomaly]) -> account.Ended:
+    """How an incident that is closed came to its end: unknown, where its day did before it."""
+    if any(a.adopted for a in ends):
         return "adopted"
-    return "" if stays is None else "learned" if stays >= STAYED else "over"
+    return "" if any(a.ongoing for a in ends) else "over"
 
 
 def _one_of_many(cluster: Cluster, judged: Judged) -> bool:

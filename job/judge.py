@@ -1,7 +1,7 @@
 """From scores to anomalies: which deviations of one frame are worth telling, and what to tell of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -9,12 +9,22 @@ from numpy.typing import NDArray
 
 from detectors import Frame, Scores
 from job.anomaly import Anomaly
-from job.event import Hits, events_of
+from job.event import Event, Hits, events_of
+from job.lasting import REMEMBERED
 from job.opinion import opinion_of, sides, stacked
-from job.outage import BEFORE, outages
+from job.outage import BEFORE, Outage, outages
 from job.policy import Policy
 from job.record import Subject, record
 from job.worth import WAKE, certainty, worth
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What an event of a row was told by, from a column on: what was expected, and the ends of its band."""
+
+    row: int
+    start: int
+    told: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -24,6 +34,7 @@ class Verdict:
     `tested` counts series x periods that had a point and a baseline; `warming_up` holds the rows that had points but no
     baseline yet; `suppressed` counts hits by the rule that held them back. `known` says of each anomaly when it was
     certain: the beginning of the period whose end was the first moment to tell it at; `rows` of which row it is.
+    `levels` has those events that are not told by what was expected of each of their points.
     """
 
     anomalies: tuple[Anomaly, ...]
@@ -32,6 +43,7 @@ class Verdict:
     suppressed: Mapping[str, int]
     known: tuple[datetime, ...] = ()
     rows: tuple[int, ...] = ()
+    levels: tuple[Levels, ...] = field(default=(), compare=False)
 
 
 def context(policy: Policy) -> timedelta:
@@ -42,6 +54,11 @@ def context(policy: Policy) -> timedelta:
 def settling(policy: Policy, step: timedelta) -> timedelta:
     """How long before the first judged column scores must reach, to tell what came over from before or leads back."""
     return max(2 * policy.persistence.periods * step, -(-WAKE // step) * step)
+
+
+def lookback(policy: Policy) -> timedelta:
+    """How long before that scores say which of the events that may still last, or be remembered, had begun."""
+    return policy.adopt + REMEMBERED
 
 
 def judge(
@@ -56,14 +73,16 @@ def judge(
 
     An event belongs to the frame in which it is first certain, so it may begin before `first`; one that was certain
     before is told again from `first` on, as continued. No column's verdict depends on a later column. There should be
-    `context` before `first`, of which the last `settling` needs scores: they may be of the last columns alone. `hidden`
-    points are judged, but say nothing of what is usual.
+    `context` before `first`, of which the last `settling` needs scores: they may be of the last columns alone, and of
+    some detectors of more than of others. The more there are of before, the longer ago an event may have begun of which
+    it is known that it still lasts. `hidden` points are judged, but say nothing of what is usual.
     """
+    scores = _alike(scores)
     skip = frame.values.shape[1] - next(iter(scores.values())).score.shape[1]
     every = stacked(scores, subject.histories)
     spoke = _any(np.isfinite(every[:, :, first - skip :]), 0)
     young = ~_any(spoke, 1) & _any(np.isfinite(frame.values[:, first:]), 1)
-    downs = {} if policy.direction == "up" else outages(frame, policy, first, hidden)
+    downs = {} if policy.direction == "up" else _outages(frame, policy, first, hidden)
     concerned = _any(sides(every, policy) != 0, 1)
     concerned[list(downs)] = True
     rows = np.flatnonzero(concerned)  # few, and all that anything can be told of
@@ -71,7 +90,8 @@ def judge(
     opinion = opinion_of(frame.values, scores, policy, subject.histories)
     opinion, suppressed = worth(frame, opinion, policy, subject.unit, first)
     silent = [downs.get(row, ()) for row in rows.tolist()]
-    events = list(events_of(frame, opinion, silent, policy, first, suppressed))
+    past = None if hidden is None else hidden[rows]
+    events = list(events_of(frame, opinion, silent, policy, first, suppressed, past))
     return Verdict(
         anomalies=tuple(record(frame, scores, opinion, policy, subject, event) for event in events),
         tested=int(np.count_nonzero(spoke)),
@@ -79,7 +99,32 @@ def judge(
         suppressed={rule: n for rule, n in sorted(suppressed.items()) if n},
         known=tuple(frame.start + event.known * frame.step for event in events),
         rows=tuple(int(rows[event.row]) for event in events),
+        levels=tuple(
+            _level(frame, event, int(rows[event.row]), event.levels) for event in events if event.levels is not None
+        ),
     )
+
+
+def _level(frame: Frame, event: Event, row: int, levels: NDArray[np.float64]) -> Levels:
+    expected, lower, upper = levels
+    lower = lower if np.nanmin(frame.values[event.row]) < 0 else np.maximum(lower, 0.0)
+    return Levels(row, event.start, (expected, lower, upper))
+
+
+def _outages(
+    frame: Frame, policy: Policy, first: int, hidden: NDArray[np.bool_] | None
+) -> dict[int, tuple[Outage, ...]]:
+    """The outages of the columns from `first` on, by so much before them as there always is, however much there is."""
+    skip = max(0, first - frame.periods(context(policy)))
+    late = frame.columns(skip, frame.values.shape[1])
+    found = outages(late, policy, first - skip, None if hidden is None else hidden[:, skip:])
+    return {row: tuple(down.later(skip) for down in downs) for row, downs in found.items()}
+
+
+def _alike(scores: Mapping[str, Scores]) -> dict[str, Scores]:
+    """The scores with as many columns each: of those that begin later, nothing is said before."""
+    most = max(one.score.shape[1] for one in scores.values())
+    return {name: picked(one, slice(None), most - one.score.shape[1]) for name, one in scores.items()}
 
 
 def _any(array: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:

@@ -67,6 +67,17 @@ def thing_of(project: str, resource: Resource, labels: Mapping[str, str]) -> Thi
     return Thing(project, resource.type, tuple(sorted({**resource.labels, **names}.items())))
 
 
+def last(anomalies: Iterable[Anomaly]) -> list[Anomaly]:
+    """The anomalies that no other one goes on with, as the next day's does with that of the day before."""
+    every = list(anomalies)
+    went_on = {(_series(a), a.start) for a in every if a.continued}
+    return [a for a in every if (_series(a), a.end) not in went_on]
+
+
+def _series(a: Anomaly) -> tuple[object, ...]:
+    return a.query, a.direction, thing(a), tuple(sorted(a.labels.items()))
+
+
 def slot(metric: str, labels: Mapping[str, str], unit: str) -> Slot:
     """What a series of this metric type counts.
 

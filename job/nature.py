@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from job.anomaly import Anomaly
-from job.kinship import Slot, Way, slot
+from job.kinship import Slot, Way, last, slot
 from job.units import lasting, quantity
 
 UNCLASSIFIED = "unclassified"
@@ -38,6 +38,9 @@ GAP = timedelta(minutes=30)
 LONG, LASTING = timedelta(minutes=90), timedelta(hours=3)
 """A change that lasts so long is a new level rather than a surge; one that went back, if it lasted longer."""
 
+
+FACTOR = 5.0
+"""What went back, and was more times as much or as little, was no new level."""
 
 STAYED = 0.7
 """What keeps so large a part of its deviation is at a new level."""
@@ -108,7 +111,10 @@ class Move:
 
 @dataclass(frozen=True)
 class Movement:
-    """All that the rules look at: the moves by slot, what else was judged, when, where, and whether a top was flat."""
+    """All that the rules look at: the moves by slot, what else was judged, when, where, and whether a top was flat.
+
+    `over`: it came to an end, rather than to that of what was judged or of what the policy calls an event.
+    """
 
     moves: Mapping[Slot, Move]
     judged: Collection[Slot]
@@ -118,6 +124,7 @@ class Movement:
     gateway: bool = False
     firewall: bool = False
     plateau: float | None = field(default=None)
+    over: bool = False
 
     def move(self, way: Way, what: str) -> Move | None:
         """The move of a slot, if it was flagged."""
@@ -164,18 +171,19 @@ def movement(
     moves: dict[Slot, list[Anomaly]] = {}
     for a in every:
         moves.setdefault(slot(a.metric, a.labels, a.unit), []).append(a)
-    start = min(a.start for a in every)
+    start, end = min(a.start for a in every), max(a.end for a in every)
     types = {a.resource.type for a in every}
     tops = [shapes.get(a.id, _UNKNOWN).flat for key in moves if key.what != "drops" for a in moves[key]]
     return Movement(
         moves={key: _move(moves[key], shapes) for key in sorted(moves, key=str)},
         judged=judged,
         start=start,
-        lasted=max(a.end for a in every) - start,
+        lasted=end - start,
         place=place,
         gateway=any(word in kind for kind in types for word in ("gateway", "interconnect", "nat", "vpn")),
         firewall=any("firewall" in a.metric for a in every),
         plateau=min((top for top in tops if top is not None), default=None),
+        over=not any(a.adopted or a.ongoing for a in last(every) if end - a.end <= GAP),
     )
 
 
@@ -326,6 +334,8 @@ def surge(of: Movement) -> Nature | None:
     evidence = [_rose(str(s), m) for s, m in risen.items()]
     if (sent := of.rose("out", "bytes")) and sent.onset is not None and sent.onset < ABRUPT:
         evidence.append("it grew little by little")
+    if not any(s.way == "in" for s in of.judged) and {s.way for s in risen} == {"out"}:
+        evidence.append("whether as much came in is not known, so it may also be data that leaves")
     sure = 0.6 + 0.05 * sum(1 for s in risen if s.what == "packets") + 0.05 * (of.rose("in", "bytes") is not None)
     sure -= 0.1 * ({s.way for s in risen} == {"out"} and of.flat("in", "bytes"))
     return Nature("volumetric surge", round(sure, 2), tuple(evidence))
@@ -339,11 +349,15 @@ def level_shift(of: Movement) -> Nature | None:
     back = of.lasted < LASTING and all(part is not None and part <= 1 - STAYED for part in left)
     if len({s.way for s in of.traffic}) < 2 or any(m.silent for m in moves):
         return None
+    if of.flat("in", "bytes") or of.flat("out", "bytes"):
+        return None
     added = [abs(m.added) for m in moves]
     if back or not (stays or (of.lasted >= LONG and max(added) <= ALIKE * min(added))):
         return None
     ratios = [m.ratio for m in moves]
     if not 0 < min(ratios) <= max(ratios) <= min(1.5 * min(ratios), 1e6) or len({m.up for m in moves}) > 1:
+        return None
+    if of.over and not stays and not 1 / FACTOR <= min(ratios) <= max(ratios) <= FACTOR:
         return None
     least, most = f"{min(ratios):.2g}", f"{max(ratios):.2g}"
     factor = least if least == most else f"{least} to {most}"

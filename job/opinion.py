@@ -56,7 +56,7 @@ def opinion_of(
     spread = np.where((side != 0) & (np.abs(told) < CAP), implied, spread)
     lower = np.where(np.isnan(lower), expected - policy.cut * spread, lower)
     upper = np.where(np.isnan(upper), expected + policy.cut * spread, upper)
-    return Opinion(side, _median(every), expected, spread, lower, upper)
+    return Opinion(side, median(every), expected, spread, lower, upper)
 
 
 def _ordered(histories: Mapping[str, timedelta], scores: Mapping[str, Scores]) -> list[str]:
@@ -95,7 +95,7 @@ def _informed(every: NDArray[np.float64], agree: NDArray[np.bool_]) -> NDArray[n
     return np.asarray(np.take_along_axis(agree, first, axis=0)[0])
 
 
-def _median(every: NDArray[np.float64]) -> NDArray[np.float64]:
+def median(every: NDArray[np.float64]) -> NDArray[np.float64]:
     """The median over the first axis of what is a number; NaN where nothing is."""
     ordered = np.sort(every, axis=0)  # NaN sorts last
     count = np.isfinite(ordered).sum(axis=0)[None]

@@ -5,7 +5,7 @@ are found by what the series itself did in the day before, without the outages i
 near nothing. How long points must be missing depends on the gaps that it had.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
@@ -49,27 +49,31 @@ class Outage:
     kind: Silence
     adopted: bool = False
 
+    def later(self, columns: int) -> "Outage":
+        """The same in a frame that begins so many columns earlier."""
+        return replace(self, start=self.start + columns, stop=self.stop + columns, certain=self.certain + columns)
+
 
 def outages(
     frame: Frame, policy: Policy, first: int, hidden: NDArray[np.bool_] | None = None
 ) -> dict[int, tuple[Outage, ...]]:
     """The outages of each row that last into the columns from `first` on, by row; `hidden` points say nothing."""
-    quiet: dict[Silence, NDArray[np.bool_]] = {"zero": _nearly_zero(frame.values)}
+    quiet: dict[Silence, NDArray[np.bool_]] = {"zero": nearly_zero(frame.values)}
     if policy.absence == "absent":
         quiet["absent"] = np.isnan(frame.values)
     least = _least(frame, policy)
     lasting = {kind: _long(mask, first, least) for kind, mask in quiet.items()}
     found: dict[int, tuple[Outage, ...]] = {}
     for row in np.flatnonzero(np.any(list(lasting.values()), axis=0)).tolist():
-        spans = sorted((*span, kind) for kind, mask in quiet.items() for span in _spans(mask[row]).tolist())
+        silent = sorted((*span, kind) for kind, mask in quiet.items() for span in spans(mask[row]).tolist())
         told = np.ones(frame.values.shape[1], dtype=np.bool_) if hidden is None else ~hidden[row]
-        here = tuple(down for down in _row(frame, row, spans, policy, told) if down.stop > first)
+        here = tuple(down for down in _row(frame, row, silent, policy, told) if down.stop > first)
         if here:
             found[row] = here
     return found
 
 
-def _nearly_zero(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+def nearly_zero(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Where a value is next to nothing beside the largest before it: a first look, which `_nothing` makes sure of."""
     largest = np.fmax.accumulate(values, axis=1)
     with np.errstate(invalid="ignore"):
@@ -86,20 +90,20 @@ def _long(quiet: NDArray[np.bool_], first: int, least: int) -> NDArray[np.bool_]
     return np.asarray((total[:, least - 1 :] == least).any(axis=1))
 
 
-def _spans(quiet: NDArray[np.bool_]) -> NDArray[np.intp]:
+def spans(quiet: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Start and stop of each run of silence of one row."""
     return np.flatnonzero(np.diff(np.concatenate(([False], quiet, [False])))).reshape(-1, 2)
 
 
 def _row(
-    frame: Frame, row: int, spans: list[tuple[int, int, Silence]], policy: Policy, told: NDArray[np.bool_]
+    frame: Frame, row: int, silent: list[tuple[int, int, Silence]], policy: Policy, told: NDArray[np.bool_]
 ) -> list[Outage]:
     """The outages of one row, in the order of time; one of them gives no reason to expect the next, several do."""
     found: list[Outage] = []
     least, adopted = _least(frame, policy), frame.periods(policy.adopt)
     values, day = frame.values[row], frame.periods(BEFORE)
     told = told.copy()
-    for begin, end, kind in spans:
+    for begin, end, kind in silent:
         usual = values[np.flatnonzero(told[:begin])[-day:]] if end - begin >= least else values[:0]
         habit = kind == "zero" and sum(down.kind == kind and down.stop > begin - day for down in found) >= OFTEN
         if habit or not _known(usual, day, policy):
@@ -127,11 +131,11 @@ def _known(usual: NDArray[np.float64], day: int, policy: Policy) -> bool:
 
 def _nothing(values: NDArray[np.float64], begin: int, end: int, usual: NDArray[np.float64]) -> list[list[int]]:
     """The parts of `[begin, end)` that are next to nothing beside the least of the day before, which was something."""
-    parts: list[list[int]] = (begin + _spans(values[begin:end] <= NEAR_ZERO * np.nanmin(usual))).tolist()
+    parts: list[list[int]] = (begin + spans(values[begin:end] <= NEAR_ZERO * np.nanmin(usual))).tolist()
     return parts if np.nanmin(usual) > 0 else []
 
 
 def _longest(usual: NDArray[np.float64]) -> int:
     """How many periods the longest gap of the day before had."""
-    lengths = np.diff(_spans(np.isnan(usual)), axis=1)
+    lengths = np.diff(spans(np.isnan(usual)), axis=1)
     return int(lengths.max(initial=0))

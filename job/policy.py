@@ -117,7 +117,7 @@ class Policy(BaseModel):
         description="How long points must be missing, or at zero, to be told; two periods at the least.",
     )
     adopt: Positive = Field(
-        timedelta(days=1), description="After this long, being absent or at zero is the new normal and no longer told."
+        timedelta(days=1), description="After this long, what does not end is the new normal and no longer told."
     )
 
     @property

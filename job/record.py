@@ -11,14 +11,15 @@ from detectors import CAP, Frame, Scores
 from detectors.duration import text as duration_text
 from job import sentence
 from job.anomaly import SCHEMA, Anomaly, Kind, identity, split_labels
-from job.event import Event, Hits
+from job.event import Event
+from job.lasting import AROUND, Columns
 from job.opinion import Opinion
 from job.outage import BEFORE
 from job.policy import Policy
-from job.units import significant, total_unit
+from job.units import idle, significant, total_unit
 
-AROUND = timedelta(minutes=30)
-"""So far around a time of day, a series does about the same."""
+IDLE = 55
+"""Who did nothing and stops saying so is missed no more than this."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def record(
     said = _said(scores, event)
     times_over, share = _beyond(event, observed, expected, upper if event.way > 0 else lower)
     # Of silence no detector says how odd it is; + 0.0, so that it is never -0.0.
-    score = max(-times_over * policy.cut, -CAP) + 0.0 if silent else float(opinion.score[row, event.peak])
+    score = max(-times_over * policy.cut, -CAP) + 0.0 if silent else float(opinion.score[row, event.baseline])
     lowest = 0.0 if np.nanmin(frame.values[row]) >= 0 else -np.inf
     start = frame.start + event.start * step
     resource, labels = split_labels(frame.labels[row])
@@ -58,10 +59,10 @@ def record(
         peak=frame.start + event.peak * step,
         continued=event.continued,
         ongoing=event.stop == frame.values.shape[1],
-        adopted=bool(event.down and event.down.adopted),
+        adopted=event.adopted,
         kind=event.kind,
         direction=event.direction,
-        severity=_severity(event, step, times_over, share),
+        severity=_severity(event, step, times_over, share, idle=idle(expected, subject.unit, step)),
         score=significant(score, 4),
         votes={name: value for name, value in said.items() if value * event.way >= policy.cut},
         detectors=len(said),
@@ -70,7 +71,7 @@ def record(
         lower=significant(max(lower, lowest)),
         upper=significant(max(upper, lowest)),
         unit=subject.unit,
-        excess=significant(_excess(frame, opinion, event, expected if silent else None)),
+        excess=significant(_excess(frame, opinion, event, expected)),
         excess_unit=total_unit(subject.unit),
         step=round(step.total_seconds()),
         history={name: duration_text(subject.histories[name]) for name in said},
@@ -80,15 +81,19 @@ def record(
 
 
 def _said(scores: Mapping[str, Scores], event: Event) -> dict[str, float]:
-    """What each detector that had a baseline says of the peak."""
+    """What each detector that had a baseline says of the event where it was surest, or of the silence."""
+    at = event.baseline if event.down is None else event.peak
     spoke = {name: one for name, one in sorted(scores.items()) if np.isfinite(one.expected[event.row, event.baseline])}
-    return {name: significant(float(one.score[event.row, event.peak]), 4) for name, one in spoke.items()}
+    return {name: significant(float(one.score[event.row, at]), 4) for name, one in spoke.items()}
 
 
 def _levels(frame: Frame, opinion: Opinion, event: Event, cut: float) -> tuple[float, float, float, float]:
     """What was observed at the peak, what was expected, and its band."""
     observed = float(frame.values[event.row, event.peak])
-    expected, lower, upper = _baseline(frame, opinion, event, cut)
+    if event.levels is None:
+        expected, lower, upper = _baseline(frame, opinion, event, cut)
+    else:
+        expected, lower, upper = event.levels[:, event.peak - event.start].tolist()
     expected, lower = (_tidy(one, upper, 0.0 if np.isnan(observed) else observed) for one in (expected, lower))
     return observed, expected, lower, upper
 
@@ -107,11 +112,11 @@ def _baseline(frame: Frame, opinion: Opinion, event: Event, cut: float) -> tuple
     if np.isfinite(near).any():
         return float(np.nanmedian(near)), float(np.nanmin(near)), float(np.nanmax(near))
     before = frame.values[event.row, max(0, event.baseline - frame.periods(BEFORE)) : event.baseline]
-    usual, reach = float(np.nanmedian(before)), cut * float(np.nanstd(before))
-    return usual, usual - reach, usual + reach
+    level, reach = float(np.nanmedian(before)), cut * float(np.nanstd(before))
+    return level, level - reach, level + reach
 
 
-def _usual(frame: Frame, event: Event, columns: Hits) -> NDArray[np.float64]:
+def _usual(frame: Frame, event: Event, columns: Columns) -> NDArray[np.float64]:
     """What an outage's series had at the same times in the last day before it, or NaN."""
     if event.down is None:
         return np.full(len(columns), np.nan)
@@ -135,24 +140,26 @@ def _beyond(event: Event, observed: float, expected: float, edge: float) -> tupl
     return times_over, off / (max(abs(observed), abs(expected)) or 1.0)
 
 
-def _excess(frame: Frame, opinion: Opinion, event: Event, expected: float | None) -> float:
+def _excess(frame: Frame, opinion: Opinion, event: Event, expected: float) -> float:
     """What was too much (or too little) over the hits of an event: a rate times time."""
     observed = np.nan_to_num(frame.values[event.row, event.hits], nan=0.0)
-    usual = opinion.expected[event.row, event.hits]
-    if expected is not None:
-        usual = _usual(frame, event, event.hits)
-        usual = np.where(np.isnan(usual), expected, usual)
-    return float(np.sum(observed - usual) * frame.step.total_seconds())
+    level = opinion.expected[event.row, event.hits]
+    if event.down is not None:
+        level = _usual(frame, event, event.hits)
+    elif event.levels is not None:
+        level = event.levels[0, event.hits - event.start]
+    return float(np.sum(observed - np.where(np.isnan(level), expected, level)) * frame.step.total_seconds())
 
 
-def _severity(event: Event, step: timedelta, times_over: float, share: float) -> int:
-    """The severity of an event; an outage lasts since it began, be it the day before."""
+def _severity(event: Event, step: timedelta, times_over: float, share: float, *, idle: bool) -> int:
+    """The severity of an event; an outage lasts since it began, be it the day before. Who was idle is missed less."""
     down = event.down
     if down is None:
         return severity(event.kind, times_over, share, (event.stop - event.start) * step)
     lasted = event.stop - min(event.start, down.start)
     wait = (down.certain - down.start + 1) * step
-    return severity(event.kind, times_over, share, lasted * step, wait)
+    told = severity(event.kind, times_over, share, lasted * step, wait)
+    return min(told, IDLE) if idle else told
 
 
 def severity(

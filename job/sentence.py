@@ -1,7 +1,11 @@
 """An anomaly in one sentence, with numbers and units that a person reads."""
 
+from datetime import timedelta
+
 from job.anomaly import Anomaly
-from job.units import clean, lasting, quantity
+from job.units import clean, idle, lasting, quantity
+
+ENDLESS = "; it did not end, but is taken for the new normal from then on"
 
 
 def of(anomaly: Anomaly) -> str:
@@ -13,10 +17,11 @@ def of(anomaly: Anomaly) -> str:
     if anomaly.kind in {"absent", "zero"}:
         return _outage(anomaly, what, when, length)
     before = ", going on from the day before" if anomaly.continued else ""
+    end = ENDLESS if anomaly.adopted else ""
     return (
         f"{what} {'rose' if anomaly.direction == 'up' else 'fell'} to {quantity(anomaly.observed or 0.0, anomaly.unit)}"
         f" at {anomaly.peak:%Y-%m-%d %H:%M} UTC, {usual} expected{_times(anomaly)}; {_for(anomaly, length)} from"
-        f" {anomaly.start:%H:%M}{before}; {len(anomaly.votes)} of {anomaly.detectors} detectors."
+        f" {anomaly.start:%H:%M}{before}{end}; {len(anomaly.votes)} of {anomaly.detectors} detectors."
     )
 
 
@@ -27,9 +32,17 @@ def _outage(anomaly: Anomaly, what: str, when: str, length: str) -> str:
         "zero": ("was still at nothing", "dropped to nothing"),
     }[anomaly.kind]
     told = f"{still} at {when}, going on from the day before" if anomaly.continued else f"{now} at {when}"
-    end = "; it did not end, but is taken for the new normal from then on" if anomaly.adopted else ""
+    end = ENDLESS if anomaly.adopted else ""
     more = " more" if anomaly.continued and not anomaly.ongoing else ""
-    return f"{what} {told}, {_for(anomaly, length)}{more}{end}; {_usual(anomaly)} was expected."
+    usual = f"{_usual(anomaly)} was expected"
+    if idling(anomaly):
+        usual = f"it was idle then, but reported every {lasting(timedelta(seconds=anomaly.step))}"
+    return f"{what} {told}, {_for(anomaly, length)}{more}{end}; {usual}."
+
+
+def idling(anomaly: Anomaly) -> bool:
+    """Whether points are missed of what did nothing."""
+    return anomaly.kind == "absent" and idle(anomaly.expected, anomaly.unit, timedelta(seconds=anomaly.step))
 
 
 def noun(metric: str) -> str:

@@ -53,6 +53,15 @@ def grain(unit: str) -> float:
     return (500.0 if unit == "By/s" else 1.0) if unit.endswith("/s") else 0.0
 
 
+def idle(rate: float, unit: str, period: timedelta) -> bool:
+    """Whether less than one packet a period is as good as none.
+
+    >>> idle(1.0, "By/s", timedelta(minutes=5)), idle(0.01, "packets/s", timedelta(minutes=5))
+    (True, False)
+    """
+    return rate * period.total_seconds() < grain(unit) or rate <= 0
+
+
 def utc(moment: datetime) -> str:
     """Write a moment in RFC 3339, UTC, whole seconds: `2026-11-22T03:10:00Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

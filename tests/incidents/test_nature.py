@@ -5,7 +5,7 @@ import pytest
 
 from job.anomaly import Anomaly
 from job.incident import Incident, group
-from job.kinship import Slot
+from job.kinship import Slot, last
 from job.nature import NATURES, RULES, Shape, movement, nature
 from tests.incidents.events import MINUTE, NIGHT, TRAFFIC, event, fleet
 from tests.job.anomalies import anomaly
@@ -58,6 +58,20 @@ def test_nothing_is_called_flat_that_was_not_judged() -> None:
     only = [event("out bytes", 30e6, 2e6)]
     assert nature(movement(only, judged=TRAFFIC)).name == "exfiltration-like"
     assert nature(movement(only, judged={Slot("out", "bytes")})).name != "exfiltration-like"
+
+
+def test_what_leaves_for_days_is_no_level_shift_while_as_much_comes_in_as_ever() -> None:
+    ways = (("out bytes", 18e6, 3.4e6), ("out packets", 14e3, 3e3), ("in packets", 6.6e3, 1.4e3))
+    left = [event(w, o, e, start=DAY, minutes=1440, adopted=True) for w, o, e in ways]
+    assert named(*left).nature == "exfiltration-like"
+    assert named(*left, event("in bytes", 8e6, 2e6, start=DAY, minutes=1440, adopted=True)).nature == "level shift"
+
+
+def test_what_goes_out_where_nothing_else_was_judged_may_be_data_that_leaves() -> None:
+    words = "whether as much came in is not known, so it may also be data that leaves"
+    only = [event("out bytes", 30e6, 2e6)]
+    assert words in nature(movement(only, judged={Slot("out", "bytes")})).evidence
+    assert words not in nature(movement([event("in bytes", 30e6, 2e6)], judged=TRAFFIC)).evidence
 
 
 def test_an_unusual_hour_makes_an_exfiltration_surer() -> None:
@@ -132,13 +146,38 @@ def test_every_nature_has_a_case_here_or_above() -> None:
     assert len(RULES) == len(NATURES) - 2
 
 
-def test_what_stays_is_a_level_shift_and_not_over() -> None:
+def test_what_goes_on_the_next_day_has_not_ended_at_midnight() -> None:
+    first = event("in bytes", 100, 1000, minutes=300, ongoing=True)
+    rest = event("in bytes", 100, 1000, start=first.end, minutes=5, continued=True)
+    assert [movement(some).over for some in ([first], [first, rest])] == [False, True]
+    assert last([first, rest]) == [rest]
+    assert last([first, rest.model_copy(update={"direction": "up"})]) == [
+        first,
+        rest.model_copy(update={"direction": "up"}),
+    ]
+
+
+def test_what_stays_is_a_level_shift() -> None:
     moved = [event(w, 2100, 1000) for w in ("in bytes", "in packets", "out bytes", "out packets")]
     (stayed,) = group(moved, shapes={a.id: Shape(stays=0.9) for a in moved})
     (back,) = group(moved, shapes={a.id: Shape(stays=0.1) for a in moved})
     assert (stayed.nature, back.nature) == ("level shift", "volumetric surge")
-    assert "it did not go back, but is taken for usual since" in stayed.sentence
-    assert "taken for usual" not in back.sentence
+
+
+@pytest.mark.parametrize(
+    ("times", "over", "name"),
+    [
+        (4, True, "level shift"),
+        (8, True, "volumetric surge"),
+        (8, False, "level shift"),
+        (0.3, True, "level shift"),
+        (0.1, True, "partial loss"),
+        (0.1, False, "level shift"),
+    ],
+)
+def test_what_was_many_times_as_much_and_went_back_was_no_new_level(times: float, over: bool, name: str) -> None:
+    ways = ("in bytes", "in packets", "out bytes", "out packets")
+    assert named(*(event(w, times * 1000, 1000, minutes=300, ongoing=not over) for w in ways)).nature == name
 
 
 def test_the_usual_size_of_packets_is_that_of_the_hour_before() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from detectors import Frame, Scores
+from job.anomaly import band
 from job.judge import Verdict, flags, judge
 from tests.job.judging import BEFORE, DAY, HOUR, SPREAD, frame, given, policy, scores, subject
 
@@ -220,9 +221,15 @@ def test_who_was_idle_is_missed_less_than_who_was_busy() -> None:
     (busy,) = judge(seen, {"d": scores(seen, spread=1.0)}, policy(), subject("d"), BEFORE).anomalies
     assert quiet.score == 0
     assert 40 <= quiet.severity < busy.severity
+    assert quiet.sentence.endswith("4h so far; it was idle then, but reported every 1h.")
+    days = Frame(np.hstack([idle.values[:, :BEFORE], np.full((1, 72), NAN)]), idle.start, HOUR, idle.labels)
+    nothing = np.zeros(days.values.shape)
+    (long,) = judge(days, {"d": Scores(nothing, nothing, nothing)}, policy(), subject("d"), BEFORE).anomalies
+    assert band(long.severity) == "medium", "however long"
 
 
 def test_what_arithmetic_leaves_of_nothing_is_nothing() -> None:
     seen = frame([0.0, 50.0, 50.0, 50.0])
+    seen = replace(seen, values=np.where(seen.values == 100, 0.0, seen.values))
     (one,) = judge(seen, {"d": scores(seen, expected=-2e-11, spread=1.0)}, policy(), subject("d"), BEFORE).anomalies
     assert one.expected == 0
