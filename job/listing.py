@@ -14,7 +14,7 @@ from job.anomaly import BANDS, Anomaly, band
 from job.incident import Incident
 from job.kinship import thing
 from job.report import STYLES, cell
-from job.units import clean, lasting, many, quantity
+from job.units import clean, escaped, lasting, many, quantity
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -76,7 +76,7 @@ def severity(words: str) -> int:
 
 def as_json(incidents: Iterable[Incident]) -> str:
     """One JSON array of the records."""
-    return json.dumps([json.loads(i.line()) for i in incidents], ensure_ascii=False, indent=1) + "\n"
+    return escaped(json.dumps([json.loads(i.line()) for i in incidents], ensure_ascii=False, indent=1)) + "\n"
 
 
 def as_csv(incidents: Iterable[Incident]) -> str:

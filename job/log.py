@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
-from job.units import clean
+from job.units import clean, escaped
 
 Severity = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Log = Callable[..., None]
@@ -20,7 +20,7 @@ def json_lines(stream: TextIO | None = None, labels: dict[str, Any] | None = Non
     def log(severity: Severity, event: str, message: str, **fields: Any) -> None:
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = {"severity": severity, "message": message, "event": event, "time": time, **(labels or {}), **fields}
-        out.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+        out.write(escaped(json.dumps(line, ensure_ascii=False, default=str)) + "\n")
         out.flush()
 
     return log

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from job.anomaly import SCHEMA, Anomaly, band
 from job.errors import Failed
 from job.store import Store, open_store
-from job.units import clean, lasting, named, parse_time, quantity
+from job.units import clean, escaped, lasting, named, parse_time, quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,7 +124,7 @@ def _time(given: str | datetime | None, otherwise: datetime) -> datetime:
 
 def as_json(anomalies: Iterable[Anomaly]) -> str:
     """One JSON array of the records."""
-    return json.dumps([json.loads(a.line()) for a in anomalies], ensure_ascii=False, indent=1) + "\n"
+    return escaped(json.dumps([json.loads(a.line()) for a in anomalies], ensure_ascii=False, indent=1)) + "\n"
 
 
 def as_csv(anomalies: Iterable[Anomaly]) -> str:
@@ -139,12 +139,20 @@ def as_csv(anomalies: Iterable[Anomaly]) -> str:
 
 
 def cell(value: object) -> object:
-    """A value as a cell of CSV, which no spreadsheet takes for a formula."""
+    """A value as a cell of CSV, which no spreadsheet takes for a formula and no terminal for a command."""
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
-        return "'" + value
-    return value
+        return escaped(json.dumps(value, ensure_ascii=False))
+    if not isinstance(value, str):
+        return value
+    shown = clean(value, LONG)
+    return "'" + shown if value[:1] in _FORMULA else shown
+
+
+LONG = 100_000
+"""Characters of a cell at most; longer ones are no names."""
+
+_FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""With what a formula may begin, in the wide forms of East Asia, too."""
 
 
 COLUMNS = ("severity", "since (UTC)", "lasted", "kind", "what", "where", "observed", "expected", "deviations", "votes")

@@ -1,6 +1,7 @@
 """Numbers and times as people read them."""
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -111,6 +112,18 @@ def parse_time(words: str) -> datetime:
 def lasting(duration: timedelta) -> str:
     """A duration in a sentence: `25m`, `3h10m`."""
     return duration_text(duration)
+
+
+def escaped(words: str) -> str:
+    r"""JSON, the same to a parser, in which nothing moves a terminal's cursor or turns the direction of reading.
+
+    >>> escaped('"a\u202eb\x9b"')
+    '"a\\u202eb\\u009b"'
+    """
+    return words if words.isascii() else _ODD.sub(lambda odd: f"\\u{ord(odd[0]):04x}", words)
+
+
+_ODD = re.compile("[\x80-\x9f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb]")
 
 
 def clean(words: str, limit: int = 80) -> str:

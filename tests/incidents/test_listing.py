@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from job import report
 from job.anomaly import lines
 from job.incident import Incident, group
 from job.listing import Wanted, as_csv, as_json, as_markdown, severity, table
@@ -17,6 +18,8 @@ from job.store.folder import Folder
 from tests.incidents.events import event
 from tests.job.command import netanomaly
 from tests.page.findings import DAY, HOSTILE
+
+ODD = "[\u202a-\u202e\u2066-\u2069\x1b\x07\x80-\x9f\u2028]"
 
 
 def incidents(name: str = "web-1", **given: object) -> list[Incident]:
@@ -38,8 +41,12 @@ def test_the_table_says_how_bad_since_when_what_and_where() -> None:
 def test_hostile_labels_stay_words(name: str, tmp_path: Path) -> None:
     every = incidents(HOSTILE[name])
     shown = drawn(every)
-    assert not re.search("[\u202a-\u202e\u2066-\u2069\x1b\x07]", shown)
+    assert not re.search(ODD, shown)
     assert len(shown) < 5000
+    some = [event("in bytes", 5000, 1000, HOSTILE[name])]
+    for words in (as_json(every), as_csv(every), report.as_json(some), report.as_csv(some)):
+        assert not re.search(ODD, words), "a terminal is where they are read, too"
+    assert json.loads(report.as_json(some))[0]["labels"] == {"instance_name": HOSTILE[name]}
     assert json.loads(as_json(every))[0]["anomalies"] == list(every[0].anomalies)
 
     header, row = csv.reader(io.StringIO(as_csv(every), newline=""))
@@ -57,6 +64,7 @@ def test_hostile_labels_stay_words(name: str, tmp_path: Path) -> None:
         "anomalies/date=2026-11-22/metric=x/p.part-00.jsonl", lines([event("in bytes", 5000, 1000, HOSTILE[name])])
     )
     one_day(Telling(store, json_lines(logged), Mutes()), DAY.date())
+    assert not re.search(ODD, logged.getvalue())
     for line in logged.getvalue().splitlines():
         assert json.loads(line)["event"] in {"incident.opened", "incident.closed"}
 

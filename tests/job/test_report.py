@@ -180,10 +180,11 @@ def test_an_endless_name_leaves_the_table_a_table() -> None:
 
 def test_no_cell_of_a_csv_is_a_formula_or_breaks_its_row() -> None:
     evil = [
-        anomaly(n, project=word, labels={}, resource=EVIL) for n, word in enumerate(["=cmd()", "+1", "-1", "@a", "\tx"])
+        anomaly(n, project=word, labels={}, resource=EVIL)
+        for n, word in enumerate(["=cmd()", "+1", "-1", "@a", "\tx", "\n=1", "\uff1d1"])
     ]
     rows = list(csv.DictReader(io.StringIO(as_csv(evil))))
-    assert [row["project"] for row in rows] == ["'=cmd()", "'+1", "'-1", "'@a", "'\tx"]
+    assert [row["project"] for row in rows] == ["'=cmd()", "'+1", "'-1", "'@a", "'\ufffdx", "'\ufffd=1", "'\uff1d1"]
     assert json.loads(rows[0]["resource"])["labels"] == EVIL.labels
     assert list(rows[0]) == list(json.loads(anomaly().line()))
 

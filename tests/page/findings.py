@@ -16,6 +16,7 @@ HOSTILE = {
     "quotes": "\"'`&lt;${1}{{7*7}}{% raw %}</script><!--",
     "formula": '=HYPERLINK("http://evil")',
     "lines": "one\r\ntwo\u2028three\x1b[31mred\x07",
+    "eight bits": "\x9b31mred\x9d0;title\x9c\x85",
     "direction": "abc\u202egnp.exe\u2066",
     "long": "x" * 10_000,
     "comma": 'a,b;c"d\te',
