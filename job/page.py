@@ -81,7 +81,7 @@ def _summary(incidents: Sequence[Incident]) -> str:
 
 def _row(incident: Incident, found: Found, charts: Mapping[tuple[Any, ...], dict[str, Any]]) -> dict[str, Any]:
     """What the template shows of an incident."""
-    drawn = [(t, c) for t, k in _drawn(incident, found) if (c := charts.get(k))]
+    drawn = [(trace, chart, link) for trace, key, link in _drawn(incident, found) if (chart := charts.get(key))]
     what, judged = account.split(incident)
     return {
         "incident": incident,
@@ -95,26 +95,26 @@ def _row(incident: Incident, found: Found, charts: Mapping[tuple[Any, ...], dict
         "top": [clean(top.sentence, 1000) for top in incident.top],
         "text": clean(f"{incident.where} {incident.nature} {' '.join(t.metric for t in incident.top)}", 1000).lower(),
         "muted": clean(incident.muted or "", 200),
-        "charts": [(chart["id"], chart["name"]) for _, chart in drawn],
+        "charts": [(chart["id"], chart["name"], link) for _, chart, link in drawn],
         "omitted": len(incident.top) > len(drawn),
     }
 
 
-def _drawn(incident: Incident, found: Found) -> Iterator[tuple[Trace, tuple[Any, ...]]]:
-    """The series of an incident that are drawn, with what names each chart; one for each day."""
+def _drawn(incident: Incident, found: Found) -> Iterator[tuple[Trace, tuple[Any, ...], str]]:
+    """The series of an incident that are drawn, with what names each chart and its link; one for each day."""
     for top in incident.top[:EACH]:
         a = found.anomalies[top.anomaly]
         for trace in found.traces.get(key(a.project, a.query, a.resource, a.labels), ()):
             ends = trace.start + timedelta(seconds=trace.step) * len(trace.value)
             if trace.start < incident.end and ends > incident.start:
-                yield trace, (*trace.key, trace.start)
+                yield trace, (*trace.key, trace.start), account.link(a)
 
 
 def _charts(found: Found, since: datetime, until: datetime) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
     """The numbers of the charts, by what names them: those of the worst incidents."""
     seen: dict[tuple[Any, ...], Trace] = {}
     for incident in found.incidents:
-        for trace, name in _drawn(incident, found):
+        for trace, name, _ in _drawn(incident, found):
             if since <= trace.start < until and len(seen) < CHARTS:
                 seen.setdefault(name, trace)
     events: dict[tuple[Any, ...], list[tuple[int, int]]] = {}
