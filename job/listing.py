@@ -112,20 +112,25 @@ def _plain(words: str) -> str:
     return re.sub(r"([\\`*_{}\[\]#!|~>@])", r"\\\1", shown)
 
 
-def table(incidents: Iterable[Incident], most: int = 0) -> "Table":
-    """The incidents as a table for a terminal; at most so many where `most` is given."""
+WIDE, NARROW = 100, 72
+"""A terminal of fewer columns shows dates without a year; one of still fewer not what an incident amounts to."""
+
+
+def table(incidents: Iterable[Incident], width: int, most: int = 0) -> "Table":
+    """The incidents as a table for a terminal of that width; at most so many where `most` is given."""
     from rich.table import Table
     from rich.text import Text
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("severity", "since (UTC)", "lasted", "nature"):
-        shown.add_column(name, no_wrap=True)
-    for name in ("where", "what"):
-        shown.add_column(name, overflow="fold")
+    names = ("severity", "since (UTC)", "lasted", "nature", "where", "what")[: 6 if width >= NARROW else 5]
+    for name in names:
+        folds = name in {"where", "what"} or (name == "nature" and width < WIDE)
+        shown.add_column(name, no_wrap=not folds, overflow="fold", min_width=12 if folds else None)
     for incident in list(incidents)[: most or None]:
         style = "dim" if incident.muted else STYLES[band(incident.severity)]
         severity = Text(f"{incident.severity} {'muted' if incident.muted else band(incident.severity)}", style=style)
-        shown.add_row(severity, *(Text(word) for word in _words(incident)))
+        words = [Text(word) for word in _words(incident, width)]
+        shown.add_row(severity, *words[: len(names) - 1])
     return shown
 
 
@@ -143,8 +148,8 @@ def total(incidents: Iterable[Incident], published: Iterable[Incident]) -> str:
     return many(len(every), "incident") + (f" ({', '.join(more)})" if more else "")
 
 
-def _words(incident: Incident) -> Iterator[str]:
-    yield f"{incident.start:%Y-%m-%d %H:%M}"
+def _words(incident: Incident, width: int) -> Iterator[str]:
+    yield f"{incident.start:%Y-%m-%d %H:%M}"[0 if width >= WIDE else 5 :]
     yield lasting(timedelta(seconds=incident.duration)) + ("" if incident.state == "closed" else " so far")
     yield clean(incident.nature, 40)
     of = "" if incident.tested is None else f", {incident.resources} of {incident.tested}"
@@ -154,7 +159,7 @@ def _words(incident: Incident) -> Iterator[str]:
         total = incident.excess_packets, "packets"
     value, unit = total
     top = incident.top[0]
-    said = top.sentence.replace(f" of {clean(top.where)}", "").partition(",")[0]
+    said = re.split(r",| at \d{4}-", top.sentence.replace(f" of {clean(top.where)}", ""))[0]
     yield f"{quantity(abs(value), unit)} {_more(value)}" if value else clean(said, 90)
 
 

@@ -89,7 +89,7 @@ def _incidents(found: Found, since: datetime, until: datetime, form: str) -> Non
     if form == "table":
         to = console()
         if found.incidents:
-            to.print(listing.table(found.incidents))
+            to.print(listing.table(found.incidents, to.width))
         line(to, listing.total(found.incidents, found.published) if found.incidents else "no incidents")
     elif form == "json":
         sys.stdout.write(listing.as_json(found.incidents))

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import FrameType
 from typing import Any, TextIO
 
@@ -22,7 +22,7 @@ from job.listing import table, total
 from job.log import Log, json_lines, plain_lines
 from job.meter import Meter
 from job.plan import Window, mine
-from job.publish import Telling, Told
+from job.publish import Telling, Told, page_name
 from job.publish import attempt as publish
 from job.run import Stopped, Task, exit_status
 from job.run import run as run_slices
@@ -58,7 +58,7 @@ def run(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
         status = _written_back(job, told_of, environ, now, well=not status) or status
     _summarise(log, outcomes, status, told_of)
     if not cloud:
-        _show(job, span, outcomes, stderr=not terminal)
+        _show(job, span, outcomes, told_of, stderr=not terminal)
     if settings.profile:
         _show_spent(job.meter, began)
     return status
@@ -181,9 +181,13 @@ def _summarise(log: Log, outcomes: list[Outcome], status: int, told: Told | None
     log(severity, event, message, **totals, exit=status)
 
 
-def _show(job: Job, span: Window, outcomes: list[Outcome], *, stderr: bool) -> None:
-    """The incidents as a table, what was looked at, and where it was written."""
+def _show(job: Job, span: Window, outcomes: list[Outcome], told: Told | None, *, stderr: bool) -> None:
+    """The incidents as a table, what was looked at, and where it was written: the page where the worst of them is."""
     to, output = console(stderr=stderr), job.settings.output.rstrip("/")
+    worst = (
+        max(told.incidents[0].start, span.start) if told and told.incidents else span.end - timedelta(microseconds=1)
+    )
+    page = page_name(worst.date()) if told else ""
     try:
         found = find(job.store, span.start, span.end, drawn=False)
     except NetanomalyError as error:
@@ -191,7 +195,7 @@ def _show(job: Job, span: Window, outcomes: list[Outcome], *, stderr: bool) -> N
     else:
         incidents = sorted(job.mutes.over(found.incidents), key=rank)
         if incidents:
-            to.print(table(incidents, MOST))
+            to.print(table(incidents, to.width, MOST))
         if len(incidents) > MOST:
             line(to, f"… and {len(incidents) - MOST} more, less severe: netanomaly report --output {output}")
         line(to, f"{total(incidents, found.published)} since {span.start:%Y-%m-%d %H:%M} UTC")
@@ -200,7 +204,7 @@ def _show(job: Job, span: Window, outcomes: list[Outcome], *, stderr: bool) -> N
     for outcome in outcomes:
         if outcome.status == "failed":
             line(to, f"failed: {outcome.slice.name}: {outcome.error}")
-    line(to, f"written to {output}")
+    line(to, f"written to {output}" + (f"; the page to open is {output}/{page}" if page else ""))
 
 
 def _words(totals: dict[str, Any]) -> Iterator[str]:

@@ -26,15 +26,24 @@ def incidents(name: str = "web-1", **given: object) -> list[Incident]:
     return group([event("in bytes", 5000, 1000, name, **given)])
 
 
-def drawn(every: list[Incident]) -> str:
+def drawn(every: list[Incident], width: int = 160) -> str:
     out = io.StringIO()
-    Console(file=out, width=160).print(table(every))
+    Console(file=out, width=width).print(table(every, width))
     return out.getvalue()
 
 
 def test_the_table_says_how_bad_since_when_what_and_where() -> None:
     for words in ("72 high", "11-22 03:10", "30m", "volumetric surge", "web-1 (europe-west1-b)", "7.2 MB more"):
         assert words in drawn(incidents())
+
+
+@pytest.mark.parametrize(("width", "lines"), [(100, 3), (80, 4), (60, 4)])
+def test_a_narrow_terminal_still_says_where_and_since_when(width: int, lines: int) -> None:
+    text = drawn(incidents("frontend-1"), width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert len(text.splitlines()) <= lines
+    for word in ("frontend-1", "11-2203:10", "72high", "volumetric"):
+        assert word in text.replace(" ", "")
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -51,7 +51,9 @@ def test_without_a_terminal_the_log_goes_to_stdout_and_the_table_to_stderr(tmp_p
     assert events.count("anomaly.found") == len(found) > 0
     assert "severity" in done.stderr
     assert "nature" in done.stderr
-    assert done.stderr.splitlines()[-1] == "written to netanomaly-out"
+    written, _, page = done.stderr.splitlines()[-1].partition("; the page to open is ")
+    assert written == "written to netanomaly-out"
+    assert (tmp_path / page).read_text("utf-8").startswith("<!DOCTYPE html>")
     assert f"{len(found)} anomalies" in done.stderr
 
 
