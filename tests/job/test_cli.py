@@ -69,7 +69,8 @@ def test_a_terminal_shows_the_table_and_no_json(tmp_path: Path) -> None:
     assert "written to netanomaly-out" in text
     assert '{"severity"' not in text
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-    assert "slices ━" in plain
+    bar = r"slices ━+ *\d/\d [\d,]+ series · [\d,]+ points/s (?:-:--:--|\d:\d\d:\d\d)"
+    assert len(set(re.findall(bar, plain))) > 1, "a bar that moves: slices, series, points, time left"
     assert set(re.findall(r"([^\r\n]?)warning: ", plain)) == {""}, "a line of the log stands beside the bar"
 
 

@@ -239,6 +239,16 @@ def test_a_changed_byte_is_refused_or_read_as_protobuf_reads_it(
     assert read(bytes(data)) == by_protobuf(bytes(data))
 
 
+@pytest.mark.parametrize("value_type", [2, 3])
+def test_no_byte_of_a_point_goes_unseen(value_type: int) -> None:
+    points = [point(NOW - n, field(value_type, 10**9 if value_type == 2 else n / 3), NOW) for n in range(4)]
+    whole = series(points, value_type=value_type)
+    for place in range(len(whole)):
+        for other in (1, 2, 6, 0x80, 0xFF):
+            data = whole[:place] + bytes([whole[place] ^ other]) + whole[place + 1 :]
+            assert read(data) == by_protobuf(data), (place, other)
+
+
 @given(st.sampled_from([2, 3]), st.integers(0, 1500), st.integers(0, 60))
 @settings(max_examples=300, deadline=None)
 def test_bytes_that_are_lost_are_noticed_as_protobuf_notices(value_type: int, place: int, lost: int) -> None:
