@@ -30,6 +30,9 @@ from job.store import Store, put_over
 
 T = TypeVar("T")
 
+LONG = 1_000
+"""So many columns of a share are more than a page."""
+
 MARGIN = timedelta(hours=6)
 """Points that come later than their metric says still count for so long."""
 
@@ -171,7 +174,7 @@ class Cached:
         parts: list[tuple[Piece, Span]] = [(kept, _common(kept, span)) for kept in held.values()]
         parts = [(kept, part) for kept, part in parts if part[0] < part[1]]
         gaps = [*_gaps((part for _, part in parts), begin, asked[1])]
-        read = [self.source.read(shelf.query, *gap) for gap in gaps]
+        read = [self._read(shelf, gap, hands) for gap in gaps]
         parts += zip(map(_Read, read), gaps, strict=True)
         whole = joined(parts, (begin, asked[1]), shelf.query.step) if held else read[0]
         parts.clear()
@@ -204,6 +207,11 @@ class Cached:
         old = [name for name in shelf.there if shelf.before(name, min(days.since))]
         for name in () if self._refused else old:
             self._forget(name)
+
+    def _read(self, shelf: "_Shelf", gap: Span, hands: ThreadPoolExecutor) -> Frame:
+        """What the source says of a share; of a long time in several streams, where there are few shares."""
+        several = shelf.finer if (gap[1] - gap[0]) // shelf.query.step >= LONG else (shelf.query,)
+        return stacked([*hands.map(lambda query: self.source.read(query, *gap), several)])
 
     def _lasting(self, query: Query, start: datetime, end: datetime) -> Span:
         """From which midnight on, and up to when, the time asked for is kept."""
@@ -337,9 +345,13 @@ class Cached:
 
 @dataclass(frozen=True)
 class _Shelf:
-    """Where the objects of one share of a query are: `identity` decides their values, `there` are all names of it."""
+    """Where the objects of one share of a query are: `identity` decides their values, `there` are all names of it.
+
+    `finer` are queries for parts of the share, as many as make streams of all shares that are read at once.
+    """
 
     query: Query
+    finer: tuple[Query, ...]
     identity: Mapping[str, Any]
     folder: str
     there: set[str]
@@ -437,11 +449,18 @@ def _folder(query: Query, origin: str) -> str:
 
 def _shelf(query: Query, origin: str, folder: str, place: tuple[int, int], there: set[str]) -> _Shelf:
     one, count = place
-    if count > 1:
-        query = share(query, {one}, count)
-        # All that chooses its series is in its filter, and it is small enough for one stream.
-        query = replace(query, filter=both(query.filter, part_filter(query)), parts=1, part=0, split_by="")
-    return _Shelf(query, _identity(query, origin), f"{folder}{one:02}/", there)
+    if count == 1:
+        return _Shelf(query, (query,), _identity(query, origin), f"{folder}{one:02}/", there)
+    parts = count * max(1, AT_ONCE // count)
+    finer = tuple(_shared(query, part, parts) for part in range(one, parts, count))
+    query = _shared(query, one, count)
+    return _Shelf(query, finer, _identity(query, origin), f"{folder}{one:02}/", there)
+
+
+def _shared(query: Query, one: int, count: int) -> Query:
+    """The query for a share, whose filter says all that chooses its series; it is small enough for one stream."""
+    query = share(query, {one}, count)
+    return replace(query, filter=both(query.filter, part_filter(query)), parts=1, part=0, split_by="")
 
 
 def _identity(query: Query, origin: str) -> dict[str, Any]:

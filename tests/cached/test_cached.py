@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from detectors import Frame
 from job.errors import Conflict, Failed, NotAllowed
 from job.query import Query, in_part
+from job.sources import cached as module
 from job.sources import history
 from job.sources.cached import MARGIN, Cached
 from job.sources.joined import Piece, Span, joined
@@ -418,6 +419,16 @@ def test_a_fleet_that_no_setting_splits_is_kept_in_shares_by_the_label_that_does
     source.divides = "resource.labels.zone"
     same(cached(source, store, NOON, size=20).read(QUERY, PAST, LATEST), source.cut(PAST, LATEST))
     assert {name.split("/")[-3] for name in store.names("history/")} == {"of3.by.resource.labels.zone"}
+
+
+def test_few_shares_of_a_long_time_are_read_in_more_streams(store: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONG", 30 * 24)
+    source = arrays(60)
+    same(gathered(cached(source, store, NOON, size=20), SPLIT, PAST, LATEST, 100)[0], source.cut(PAST, LATEST))
+    assert len(source.asked) == 3 * 2, "two streams for each of three shares"
+    source.asked.clear()
+    same(gathered(cached(source, store, NOON, size=20), SPLIT, PAST, LATEST, 100)[0], source.cut(PAST, LATEST))
+    assert len(source.asked) == 3
 
 
 def test_very_many_series_that_no_label_tells_apart_are_read_as_they_come_and_not_kept(store: Folder) -> None:
