@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.blocks import Floats, by_tiles, enough
 from detectors.carried import Carried, packed, unpacked
-from detectors.decomposition import Spans, ending
+from detectors.decomposition import TILE, Spans, ending
 from detectors.frame import Frame
 from detectors.guard import Bools, Guard, Rows
 from detectors.robust import mean_period
@@ -286,12 +286,14 @@ class _Seasoned:
         """The season of a window, in which a gap has the mean of its time of day."""
         taught = self.taught[:, window]
         holes = np.flatnonzero(np.isnan(taught.sum(axis=1)))
-        if len(holes):
-            taught = taught.copy()
-            some = taught[holes].reshape(len(holes), -1, self.day)
-            there = ~np.isnan(some)
-            mean = np.where(there, some, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
-            taught[holes] = np.where(there, some, mean[:, None]).reshape(len(holes), -1)
+        taught = taught.copy() if len(holes) else taught
+        for rows in (holes[i : i + TILE] for i in range(0, len(holes), TILE)):
+            some = taught[rows].reshape(len(rows), -1, self.day)
+            gap = np.isnan(some)
+            some[gap] = 0.0
+            mean = some.sum(axis=1) / np.maximum(some.shape[1] - gap.sum(axis=1), 1)
+            np.copyto(some, mean[:, None], where=gap)
+            taught[rows] = some.reshape(len(rows), -1)
         spans = _spans(self.day)
         if self.robust and taught.shape[1] == self.days * self.day:  # of five points, which is odd is a guess
             return mean_period(taught, spans, *_ROBUST)
