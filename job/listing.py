@@ -134,17 +134,18 @@ def table(incidents: Iterable[Incident], width: int, most: int = 0) -> "Table":
     return shown
 
 
-def total(incidents: Iterable[Incident], published: Iterable[Incident]) -> str:
-    """How many there are, how many of them are muted, and how many the limit on announcements held back.
-
-    Held back is what was published though neither announced nor muted.
-    """
-    every = list(incidents)
-    muted = sum(1 for i in every if i.muted)
+def held(incidents: Iterable[Incident], published: Iterable[Incident]) -> int:
+    """How many the limit on announcements held back: those that were published though neither announced nor muted."""
     silent = {p.id for p in published if not p.told and not p.muted}
-    held = sum(1 for i in every if i.id in silent and not i.muted)
+    return sum(1 for i in incidents if i.id in silent and not i.muted)
+
+
+def total(incidents: Iterable[Incident], published: Iterable[Incident]) -> str:
+    """How many there are, how many of them are muted, and how many the limit on announcements held back."""
+    every = list(incidents)
+    muted, silent = sum(1 for i in every if i.muted), held(every, published)
     more = [f"{muted} muted"] if muted else []
-    more += [f"{held} held back by the limit on announcements"] if held else []
+    more += [f"{silent} held back by the limit on announcements"] if silent else []
     return many(len(every), "incident") + (f" ({', '.join(more)})" if more else "")
 
 

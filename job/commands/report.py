@@ -100,7 +100,8 @@ def _incidents(found: Found, since: datetime, until: datetime, form: str) -> Non
     else:
         from job.page import render
 
-        sys.stdout.write(render(found, *_span(found, since, until)))
+        held = listing.held(found.incidents, found.published)
+        sys.stdout.write(render(found, *_span(found, since, until), held=held))
 
 
 def _span(found: Found, since: datetime, until: datetime) -> tuple[datetime, datetime]:

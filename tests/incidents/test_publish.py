@@ -118,10 +118,12 @@ def test_the_limit_holds_back_the_mildest_and_says_so(tmp_path: Path) -> None:
     teller.write(ON, worst)
     said = teller.tell()
     assert [event for event, _ in said] == ["opened", "closed", "incidents.held"]
-    assert "1 of these were held back" in teller.store.get("reports/2026-11-22.html").data.decode()  # type: ignore[union-attr]  # it is there
+    assert "1 of these was held back" in teller.store.get("reports/2026-11-22.html").data.decode()  # type: ignore[union-attr]  # it is there
     assert json.loads((tmp_path / "reports/latest.json").read_text())["held"] == 1
     done = netanomaly("report", "--output", str(tmp_path), cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == "2 incidents (1 held back by the limit on announcements)"
+    done = netanomaly("report", "--output", str(tmp_path), "--format", "html", cwd=tmp_path)
+    assert "1 of these was held back" in done.stdout
 
 
 def test_a_report_shows_as_muted_what_was_published_as_muted(tmp_path: Path) -> None:
