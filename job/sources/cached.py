@@ -135,6 +135,19 @@ class Cached:
             if lasting and not whole.past:
                 self._learn(shelf, whole.frame, parts, days)
 
+    def pairs(self, one: Query, other: Query, start: datetime, end: datetime) -> Iterator[tuple[Frame, Frame]]:
+        """The series of two queries; share by share where both are split alike, or else all at once."""
+        asked, cases = (start, end), (self._case(one, start, end), self._case(other, start, end))
+        first, second = cases
+        if first and second and len(first.shelves) == len(second.shelves) and one.split_by == other.split_by:
+            yield from zip(self._shares(first, asked), self._shares(second, asked), strict=True)
+            return
+        whole = (
+            stacked([*self._shares(case, asked)]) if case else self.source.read(query, start, end)
+            for query, case in zip((one, other), cases, strict=True)
+        )
+        yield next(whole), next(whole)
+
     def _shares(self, case: "_Case", asked: Span) -> Iterator[Frame]:
         """The series of each share, in turn."""
 

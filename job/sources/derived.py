@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -14,6 +15,14 @@ from job.ratio import RATIOS, Ratio, split
 from job.sources import Descriptor, Reader, Source, blocks, cut
 from job.sources.joined import alive, key
 from job.sources.monitoring.streams import Sharing, in_turn, splits
+
+
+@runtime_checkable
+class Pairing(Reader, Protocol):
+    """A reader that holds two queries' series in the same shares."""
+
+    def pairs(self, one: Query, other: Query, start: datetime, end: datetime) -> Iterator[tuple[Frame, Frame]]:
+        """The series of both over `[start, end)`, some after the other; what has the same labels comes together."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +72,19 @@ class Derived:
         if query.metric not in RATIOS:
             yield from blocks(self.reader, query, start, end, rows)
             return
-        top, bottom = self._both(query)
-        alike = self.shares and splits(top) and splits(bottom) and top.split_by == bottom.split_by
-        held = in_turn(partial(self._shared, query, start, end)) if alike else (self.read(query, start, end),)
-        for frame in held:
+        for frame in self._held(query, start, end):
             yield from cut(frame, rows)
+
+    def _held(self, query: Query, start: datetime, end: datetime) -> Iterator[Frame]:
+        """The ratio of as many series as are held at once."""
+        top, bottom = self._both(query)
+        if isinstance(self.reader, Pairing):
+            for above, below in self.reader.pairs(top, bottom, start, end):
+                yield divided(above, below, RATIOS[query.metric])
+        elif self.shares and splits(top) and splits(bottom) and top.split_by == bottom.split_by:
+            yield from in_turn(partial(self._shared, query, start, end))
+        else:
+            yield self.read(query, start, end)
 
     def _shared(self, query: Query, start: datetime, end: datetime, sharing: Sharing) -> Frame:
         """The ratio of a share of the series."""

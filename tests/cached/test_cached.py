@@ -18,7 +18,7 @@ from job.query import Query, in_part
 from job.sources import cached as module
 from job.sources import history
 from job.sources.cached import MARGIN, Cached
-from job.sources.joined import Piece, Span, joined
+from job.sources.joined import Piece, Span, joined, stacked
 from job.store import Head, Object, Store
 from job.store.folder import Folder
 from job.units import parse_time
@@ -429,6 +429,18 @@ def test_few_shares_of_a_long_time_are_read_in_more_streams(store: Folder, monke
     source.asked.clear()
     same(gathered(cached(source, store, NOON, size=20), SPLIT, PAST, LATEST, 100)[0], source.cut(PAST, LATEST))
     assert len(source.asked) == 3
+
+
+def test_two_queries_come_in_the_same_shares_where_both_have_as_many(store: Folder) -> None:
+    source, whole = arrays(60), arrays(60).cut(PAST, LATEST)
+    like, larger = (replace(SPLIT, metric=f"custom.googleapis.com/{name}") for name in ("like", "larger"))
+    cached(source, store, NOON).read(larger, PAST, LATEST)
+    for other, count in ((like, 3), (like, 3), (larger, 1), (QUERY, 1)):
+        found = list(cached(source, store, NOON, size=20).pairs(SPLIT, other, PAST, LATEST))
+        assert len(found) == count
+        for one, two in found:
+            same(one, two)
+        same(stacked([one for one, _ in found]), whole)
 
 
 def test_very_many_series_that_no_label_tells_apart_are_read_as_they_come_and_not_kept(store: Folder) -> None:

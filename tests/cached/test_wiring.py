@@ -14,6 +14,7 @@ from job.errors import ConfigError
 from job.plan import mine
 from job.run import Task, run
 from job.sources.cached import SHARE, Cached
+from job.sources.derived import Derived
 from job.store.folder import Folder
 from tests.cached.world import DAY, HOUR, MONDAY, Lines
 from tests.monitoring_server import Metric, MonitoringServer
@@ -57,8 +58,8 @@ def ran(
     }
     log, server.now, server.points = Lines(), now, 0
     job, every, _ = prepare(Settings.model_validate(plain | given), {}, now, log)
-    if isinstance(job.reader, Cached):
-        job.reader.size = size
+    if isinstance(kept := job.reader.reader if isinstance(job.reader, Derived) else job.reader, Cached):
+        kept.size = size
     outcomes = run(job, mine(every, 0, 1), Task("e", 0, 1))
     assert {outcome.status for outcome in outcomes} <= {"done", "kept", "complete"}
     return server.points, log
@@ -96,6 +97,20 @@ def test_a_backfill_writes_the_same_from_a_warm_cache(server: MonitoringServer, 
     assert log.of("cache.ignored") == log.of("cache.off") == []
     assert not list(Folder(tmp_path / "warm").names("history/"))
     assert list(Folder(tmp_path / "kept").names("history/"))
+
+
+def test_a_ratio_writes_the_same_from_shares_of_what_is_kept(server: MonitoringServer, tmp_path: Path) -> None:
+    received = Metric(SENT.type.replace("sent", "received"), sample=900, labels=("instance_name",))
+    for n in range(3):
+        values = np.full(31 * 96, 1e7)
+        values[29 * 96 + 50 : 29 * 96 + 56] /= 8
+        server.add(received, {"resource.labels.instance_id": f"{n}", "resource.labels.zone": "z"}, values, MONDAY)
+    metrics: dict[str, Any] = {"metrics": ("derived.netanomaly/vm/sent_per_received",)}
+    ran(server, tmp_path / "without", cache="off", **metrics)
+    for _ in range(2):
+        ran(server, tmp_path / "with", NOW, 1, cache="on", **metrics)
+    assert anomalies(tmp_path / "with") == anomalies(tmp_path / "without")
+    assert any(anomalies(tmp_path / "with").values())
 
 
 def prepared(output: Path, **given: Any) -> Any:
