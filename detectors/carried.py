@@ -30,6 +30,12 @@ def packed(there: Bools, count: int) -> NDArray[np.uint8]:
     return np.packbits(bits, axis=1)
 
 
+def full(bits: NDArray[np.uint8], count: int) -> Bools:
+    """Whether all of the `count` columns that were packed are there, row by row."""
+    whole: Bools = (bits == np.packbits(np.ones(count, dtype=np.bool_))).all(axis=1)
+    return whole
+
+
 def unpacked(bits: NDArray[np.uint8], count: int, columns: int) -> Bools:
     """The last `columns` of the `count` columns that were packed, as far as there are so many."""
     there: Bools = np.unpackbits(bits, axis=1, count=count).view(np.bool_)

@@ -105,6 +105,9 @@ class Ewma:
         ages = min(frame.step / self.half_life, _MOST)
         lead = -frame.origin % stretch(ages)
         at = border(midnight, stretch(ages), lead)
+        if past:  # what is before is in there
+            low = max(0, at - max(memory, guard.reach))
+            frame, first, lead, at = frame.since(low), first - low, lead - low, at - low
 
         def kernel(values: Floats, expected: Floats, spread: Floats, past: Carried) -> Carried:
             ready = enough(values, memory, max(2, frame.periods(self.warm_up)), axis=1)

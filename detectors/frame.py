@@ -67,9 +67,22 @@ class Frame:
     def columns(self, first: int, stop: int) -> "Frame":
         """The columns `first` to `stop - 1`, as a frame."""
         first, stop, _ = slice(first, stop).indices(self.values.shape[1])
-        return Frame(self.values[:, first:stop], self.start + first * self.step, self.step, self.labels)
+        return self._part(self.values[:, first:stop], self.start + first * self.step, self.labels)
+
+    def since(self, first: int) -> "Frame":
+        """The columns from `first` on, as a frame."""
+        return self.columns(first, self.values.shape[1])
 
     def rows(self, wanted: NDArray[np.intp] | slice) -> "Frame":
         """The series at the given places, as a frame."""
-        places = np.arange(len(self.labels))[wanted]
-        return Frame(self.values[wanted], self.start, self.step, tuple(self.labels[i] for i in places))
+        some = wanted if isinstance(wanted, slice) else None
+        labels = self.labels[some] if some else tuple(self.labels[i] for i in np.arange(len(self.labels))[wanted])
+        return self._part(self.values[wanted], self.start, labels)
+
+    def _part(self, values: NDArray[np.float64], start: datetime, labels: tuple[Labels, ...]) -> "Frame":
+        """A part of this frame, which needs no check."""
+        values.flags.writeable = False
+        part: Frame = object.__new__(Frame)
+        for name, value in (("values", values), ("start", start), ("step", self.step), ("labels", labels)):
+            object.__setattr__(part, name, value)
+        return part

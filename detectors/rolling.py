@@ -53,16 +53,16 @@ class Window:
     def resume(self, carried: Carried, column: int, reach: int) -> None:
         """Have learned what was carried over."""
         self.since, count = column, max(self.size, reach)
-        active, aside, learned = (unpacked(carried[name], count, column) for name in ("active", "aside", "learned"))
+        active = unpacked(carried["active"], count, column)
         points = self.values[:, column - active.shape[1] : column]
         there = slice(self.size + column - active.shape[1], self.size + column)
         self.active[:, there] = np.where(active, points, np.nan)
         for row in np.flatnonzero(carried["laid"]).tolist():
+            aside, learned = (unpacked(carried[name][[row]], count, column)[0] for name in ("aside", "learned"))
             self.aside[row] = np.full_like(self.active[row], np.nan)
-            self.aside[row][there] = np.where(aside[row], points[row], np.nan)
-        for row in np.flatnonzero((learned & ~active).any(axis=1)).tolist():
+            self.aside[row][there] = np.where(aside, points[row], np.nan)
             self.learned[row] = np.zeros(self.active.shape[1], dtype=np.bool_)
-            self.learned[row][there] = learned[row]
+            self.learned[row][there] = learned
 
     def enter(self, first: int, stop: int) -> None:
         """Begin a stretch."""
@@ -122,7 +122,7 @@ class Moments:
     def __init__(self, values: Floats, size: int, least: int, lead: int = 0) -> None:
         self.window, self.least, self.lead = Window(values, size), least, lead
         self.centre = earliest(values)
-        self.gone = moments(self.window.before(0), self.centre)
+        self.gone: Pairs = np.empty((0, 0), dtype=np.complex128)
 
     def stretches(self) -> Iterator[tuple[int, int]]:
         """The columns, a window at a time."""

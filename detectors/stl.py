@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 
 from detectors.blocks import Floats, by_tiles, enough
-from detectors.carried import Carried, packed, unpacked
+from detectors.carried import Carried, full, packed, unpacked
 from detectors.decomposition import TILE, Spans, ending
 from detectors.frame import Frame
 from detectors.guard import Bools, Guard, Rows
@@ -125,6 +125,9 @@ class Stl:
             raise ValueError(f"step {frame.step} leaves no daily season: take one that divides a day, as 5m, 15m or 1h")
         guard, lead = Guard(self.guard, frame.periods(self.adopt), day), -frame.origin % day
         window, least, at = frame.periods(self.window), frame.periods(self.warm_up), border(midnight, day, lead)
+        if carried:  # what is before is in there
+            low = max(0, at - max(day, guard.reach))
+            frame, first, lead, at = frame.since(low), first - low, lead - low, at - low
 
         def kernel(values: Floats, expected: Floats, spread: Floats, before: Carried) -> Carried:
             past = _Seasoned(values, day, self.window // _DAY, lead, self)
@@ -134,11 +137,11 @@ class Stl:
                 here = expected[:, begin : begin + day]
                 here += season[:, : here.shape[1]]
             unknown = ~_covered(values, window, least, before, at)
-            unknown[:, : past.known + day] = True
+            unknown[:, : max(0, past.known + day)] = True
             expected[unknown] = spread[unknown] = np.nan
             if before or not midnight:
                 return {}
-            return {**found, **past.seasons(at), **_there(values, window, at)}
+            return {**found, **past.seasons(at, guard.reach), **_there(values, window, at)}
 
         return by_tiles(frame, day, kernel, first, carried)
 
@@ -154,11 +157,12 @@ def _covered(values: Floats, window: int, least: int, past: Carried, at: int) ->
     """Whether the window before each column has points enough, where `past` says what there was before column `at`."""
     if not past:
         return enough(values, window, least, axis=1)
-    before = unpacked(past["there"], window, window)
     covered = np.ones(values.shape, dtype=np.bool_)
-    rows = np.flatnonzero(~before.all(axis=1) | np.isnan(values[:, at:]).any(axis=1))
-    some = np.concatenate([np.where(before[rows], 0.0, np.nan), values[rows, at:]], axis=1)
-    covered[rows, at:] = enough(some, window, least, axis=1)[:, window:]
+    rows = np.flatnonzero(~full(past["there"], window) | np.isnan(values[:, at:]).any(axis=1))
+    if len(rows):
+        before = np.where(unpacked(past["there"][rows], window, window), 0.0, np.nan)
+        some = np.concatenate([before, values[rows, at:]], axis=1)
+        covered[rows, at:] = enough(some, window, least, axis=1)[:, window:]
     return covered
 
 
@@ -205,18 +209,23 @@ class _Seasoned:
 
     def resume(self, past: Carried, column: int, reach: int) -> None:
         """Have learned what was carried over; the season of the day that follows is known."""
-        before, self.given = np.moveaxis(past["seasons"], 1, 0)
-        self.since, self.season, self.known = column, before, column + int(past["known"][0])
-        low = max(0, column - self.day)
-        self.error[:, low:column] -= before[:, self.day - (column - low) :]
+        *before, self.given = np.moveaxis(past["seasons"], 1, 0)
+        self.since, self.season, self.known = column, before[-1], column + int(past["known"][0])
+        self._less(before, column)
         if self.week:
-            added, self.given_more = np.moveaxis(past["weekdays"], 1, 0)
-            self.error[:, low:column] -= added[:, self.day - (column - low) :]
+            *added, self.given_more = np.moveaxis(past["weekdays"], 1, 0)
+            self._less(added, column)
         self.level.resume(past, column, reach)
 
-    def seasons(self, column: int) -> Carried:
-        """The seasons of the day before the one that begins at `column`, and of that; since when there are any."""
-        none, days = np.zeros((len(self.values), self.day)), (column - self.day, column)
+    def _less(self, days: list[Floats], column: int) -> None:
+        """Take the seasons of the days before `column` off what is left to the level."""
+        low = max(0, column - len(days) * self.day)
+        self.error[:, low:column] -= np.concatenate(days, axis=1)[:, len(days) * self.day - (column - low) :]
+
+    def seasons(self, column: int, reach: int) -> Carried:
+        """The seasons of the days before `column` of which a level may learn, and of the day that begins there."""
+        days = range(column - self.day * max(1, -(-reach // self.day)), column + 1, self.day)
+        none = np.zeros((len(self.values), self.day))
         found = {"seasons": self.drawn, "weekdays": self.added} if self.week else {"seasons": self.drawn}
         carried = {name: np.stack([some.get(day, none) for day in days], axis=1) for name, some in found.items()}
         return {**carried, "known": np.full(len(self.values), self.known - column)}
@@ -250,7 +259,9 @@ class _Seasoned:
         self.level.recall(row, column)
 
     def leave(self, taken: Bools, expected: Floats) -> None:
-        """Teach the day: what was taken of it, less its level and what its weekday adds."""
+        """Teach the day: what was taken of it, less its level and what its weekday adds; none comes after a given one."""
+        if self.given is not None:
+            return
         values, taught = self.values[:, self.stretch], self.taught[:, self.stretch]
         np.subtract(values, expected, out=taught)
         if self.more is not None:

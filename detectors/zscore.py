@@ -86,6 +86,9 @@ class ZScore:
         least, size = max(2, guard.adopt // 2), stretch(window) if self.robust else window
         lead = -frame.origin % size
         at = border(midnight, size, lead)
+        if past:  # what is before is in there
+            low = max(0, at - max(window, guard.reach))
+            frame, first, lead, at = frame.since(low), first - low, lead - low, at - low
 
         def kernel(values: Floats, expected: Floats, spread: Floats, past: Carried) -> Carried:
             ready = enough(values, window, max(2, frame.periods(self.warm_up)), axis=1)

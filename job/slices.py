@@ -254,7 +254,7 @@ def _tallied(
                 rows, part = _part(frame, since if known and since else start - past, one.end, known)
                 mute = hidden(part, one.quiet, query.project)
                 with job.meter("judge"):  # what is not a detector's
-                    before = known.rows(rows) if known else since
+                    before = known.rows(rows) if known and len(rows) < len(frame.labels) else known or since
                     verdict = examine(part, job.detectors, policy, subject, start, mute, job.meter, before)
                     tally.add(part, verdict, series.since(part, start), surveyed)
                     if known:
