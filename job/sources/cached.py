@@ -54,6 +54,7 @@ AT_ONCE = 8
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 _STREAMS = 8
+_DATED = re.compile(r"/(\d{4}-\d\d-\d\d)\.([17])d$")
 _PAST = re.compile(r"\d{4}-\d\d-\d\d\.past-\w+")
 _SHARED = re.compile(r"of(\d{1,3})(\.by\.[\w.]+|)/")
 
@@ -232,9 +233,22 @@ class Cached:
         settled = self.present - facts.settle - self.margin
         settled -= (settled - _midnight(settled)) % query.step
         first = _midnight(start)
-        if facts.keeps is not None and first < self.present - facts.keeps:
-            first = _midnight(self.present - facts.keeps) + DAY
-        return first, min(end, settled)
+        thinned = self._thinned(facts)
+        return max(first, thinned) if thinned else first, min(end, settled)
+
+    def _thinned(self, facts: Descriptor) -> datetime | None:
+        """The midnight before which the source has begun to thin out its points, if it does."""
+        midnight = None if facts.keeps is None else _midnight(self.present - facts.keeps)
+        return midnight and midnight + DAY * (midnight < self.present - (facts.keeps or DAY))
+
+    def _outlived(self, query: Query, there: Iterable[str]) -> set[str]:
+        """The names of history that no run reads any more: all of it is of days that the source has thinned out."""
+        thinned = self._thinned(self.source.describe(query))
+        if not thinned:
+            return set()
+        last = {str(days): f"{thinned - days * DAY:%Y-%m-%d}" for days in (1, 7)}
+        found = ((name, _DATED.search(name)) for name in there)
+        return {name for name, dated in found if dated and dated[1] <= last[dated[2]]}
 
     def _case(self, query: Query, start: datetime, end: datetime) -> "_Case | None":
         """A shelf for each share of the query, as many as there are or as the series ask for.
@@ -262,7 +276,8 @@ class Cached:
             count = min(SHARES, max(1, -(-rows // self.size)))
         place = f"{folder}of{count}{mark if count > 1 else ''}/"
         shelves = tuple(_shelf(query, self.origin, place, (one, count), there) for one in range(count))
-        return _Case(shelves, span, there, {name for name in there if not name.startswith(place)})
+        stale = {name for name in there if not name.startswith(place)} | self._outlived(query, there)
+        return _Case(shelves, span, there, stale)
 
     def _held(self, shelf: "_Shelf", span: Span, hands: ThreadPoolExecutor) -> dict[str, Kept]:
         """What of this time the store holds."""
@@ -385,7 +400,7 @@ class _Shelf:
 
 @dataclass(frozen=True)
 class _Case:
-    """All shelves of a query, for the time that is kept; the names that are `there`, and those that are on none."""
+    """All shelves of a query, for the time that is kept; the names that are `there`, and those that nobody needs."""
 
     shelves: tuple[_Shelf, ...]
     span: Span

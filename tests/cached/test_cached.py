@@ -158,6 +158,18 @@ def test_what_the_source_thins_out_is_not_kept(store: Folder) -> None:
     assert source.asked[-1] == (PAST, PAST + DAY)
 
 
+def test_weeks_that_the_source_has_thinned_out_since_are_forgotten(store: Folder) -> None:
+    source = arrays(keeps=20 * DAY)
+    cached(source, store, NOON - 10 * DAY).read(QUERY, MONDAY, LATEST - 10 * DAY)
+    assert weeks(7, 14, 21) == [name for name in names(store) if name in weeks(7, 14, 21)]
+    stray = f"{next(iter(store.names('history/'))).rpartition('/')[0]}/notes"
+    store.put(stray, b"")
+    cached(source, store, NOON).read(QUERY, LATEST - DAY, LATEST)
+    assert names(store) == [*weeks(21, 28, 35), f"{MONDAY + 40 * DAY:%Y-%m-%d}.1d", "notes"]
+    source.asked.clear()
+    same(cached(source, store, NOON).read(QUERY, MONDAY + 21 * DAY, LATEST), source.cut(MONDAY + 21 * DAY, LATEST))
+
+
 @pytest.mark.parametrize("start", [MONDAY + 3 * DAY, MONDAY + 3 * DAY + 5 * HOUR])
 @pytest.mark.parametrize("length", [HOUR, 18 * HOUR, DAY, 3 * DAY, 9 * DAY])
 def test_any_window_is_answered_from_what_is_kept(store: Folder, start: datetime, length: timedelta) -> None:
