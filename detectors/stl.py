@@ -259,8 +259,8 @@ class _Seasoned:
         self.level.recall(row, column)
 
     def leave(self, taken: Bools, expected: Floats) -> None:
-        """Teach the day: what was taken of it, less its level and what its weekday adds; none comes after a given one."""
-        if self.given is not None:
+        """Teach the day: what was taken of it, less its level and what its weekday adds."""
+        if self.given is not None:  # no season comes after it
             return
         values, taught = self.values[:, self.stretch], self.taught[:, self.stretch]
         np.subtract(values, expected, out=taught)

@@ -22,6 +22,8 @@ DETECTORS = [
     Stl(),
     Stl(window=3 * DAY, adopt=30 * HOUR),
     Stl(weekly=True),
+    Stl(robust=True),
+    Stl(weekly=True),
 ]
 
 
