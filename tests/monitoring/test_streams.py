@@ -2,11 +2,11 @@
 
 import re
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import grpc
 import numpy as np
@@ -28,15 +28,15 @@ VALUES = st.text() | st.text(ALPHABET + "\n-Z", max_size=4)
 COUNTS = st.integers(2, MOST)
 
 
-def pattern(wanted: set[int], count: int) -> str:
-    found = re.search(r'full_match\("(.*)"\)', share(query(SENT, split_by=ID), wanted, count).filter, re.DOTALL)
+def pattern(wanted: set[int], count: int, tens: int = 10) -> str:
+    found = re.search(r'full_match\("(.*)"\)', share(query(SENT, split_by=ID), wanted, count, tens).filter, re.DOTALL)
     assert found
     return found[1]
 
 
-@given(VALUES, COUNTS)
-def test_every_value_is_in_exactly_one_share(value: str, count: int) -> None:
-    assert [bool(re.fullmatch(pattern({one}, count), value)) for one in range(count)].count(True) == 1
+@given(VALUES, COUNTS, st.sampled_from([1, 10]))
+def test_every_value_is_in_exactly_one_share(value: str, count: int, tens: int) -> None:
+    assert [bool(re.fullmatch(pattern({one}, count, tens), value)) for one in range(count)].count(True) == 1
 
 
 @given(VALUES, COUNTS, st.sets(st.integers(0, MOST - 1), min_size=1))
@@ -182,9 +182,25 @@ def test_what_no_setting_splits_is_read_side_by_side_by_the_label_that_does(
     assert len({request.filter for request in asked}) == 1 + 8
 
 
-def test_shares_in_turn_are_read_over_streams_of_which_none_is_empty(server: MonitoringServer) -> None:
+class Many(dict[Query, int]):
+    """Says of every query that it has very many series."""
+
+    def get(self, *_: Any) -> Any:
+        return 10**6
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4, 8])
+def test_no_stream_of_a_part_is_empty(server: MonitoringServer, parts: int) -> None:
+    wanted, reader = fill(server, SENT, series=400, points=3), source(server)
+    reader._rows = Many()
+    frames = [reader.read(replace(wanted, parts=parts, part=part), DAY, minutes(3)) for part in range(parts)]
+    assert sum(len(frame.labels) for frame in frames) == 400
+    assert (server.empty, server.calls["ListTimeSeries"]) == (0, 8 * parts)
+
+
+def test_shares_in_turn_are_read_over_streams_of_which_few_are_empty(server: MonitoringServer) -> None:
     wanted = fill(server, NODE, series=400, points=3)
     wanted, reader = replace(wanted, group_by=(wanted.split_by,)), source(server)
-    reader._rows = defaultdict(lambda: 10**6)
+    reader._rows = Many()
     assert sum(len(one.labels) for one in reader.blocks(wanted, minutes(1), minutes(2), 1000)) == 400
-    assert server.empty == 0
+    assert server.empty <= 3, "a seventeenth of a hundred endings is five or six"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event
 from typing import Any, TypeVar
 
@@ -274,14 +275,15 @@ class Monitoring:
         rows, count = self._rows.get(query), min(self._calls, MOST)
         if count == 1 or not splits(query) or (rows is not None and rows * width <= PAGE):
             return [read(query)]
+        part = partial(share, query, count=count, tens=1 if query.parts > 1 else 10)
         if rows is not None or width >= LONG:
-            return [read(share(query, {one}, count)) for one in range(count)]
+            return [read(part({one})) for one in range(count)]
         # How many series there are is not known yet: the first share tells whether the others are worth a call each.
-        first, others = share(query, {0}, count), [{one} for one in range(1, count)]
+        first, others = part({0}), [{one} for one in range(1, count)]
         page = self._page(first, ask(first))
         if not page.token and len(page.spans) * width * count <= PAGE:
             others = [set(range(1, count))]
-        return [read(first, (page,)), *(read(share(query, wanted, count)) for wanted in others)]
+        return [read(first, (page,)), *(read(part(wanted)) for wanted in others)]
 
     def _points(self, query: Query, request: Any, begun: tuple[Page, ...], stop: Event) -> Iterator[Points]:
         heads: Heads = []

@@ -22,7 +22,7 @@ MOST = 16
 """Into no more shares than this is a query split."""
 
 TURNS = 17
-"""So many shares are held one after the other; a prime, so that the streams that read one share it out evenly."""
+"""So many shares are held one after the other; a prime, so that few of the streams that read one are empty."""
 
 FEW = 1024
 """So many series are held at once where they cannot be had in smaller blocks, but in shares."""
@@ -41,9 +41,12 @@ def splits(query: Query) -> bool:
     return bool(query.split_by) and (not query.group_by or query.split_by in query.group_by)
 
 
-def share(query: Query, wanted: Collection[int], count: int) -> Query:
-    """The query for some of the shares `0` to `count - 1`; each series is in exactly one."""
-    label = f"{query.split_by} = monitoring.regex.full_match({quote(_pattern(set(wanted), count))})"
+def share(query: Query, wanted: Collection[int], count: int, tens: int = 10) -> Query:
+    """The query for some of the shares `0` to `count - 1`; each series is in exactly one.
+
+    The last character but one counts `tens` times: of a part, which the last one makes, not all are shared out by 10.
+    """
+    label = f"{query.split_by} = monitoring.regex.full_match({quote(_pattern(set(wanted), count, tens))})"
     return replace(query, filter=both(query.filter, label))
 
 
@@ -69,17 +72,17 @@ def in_turn(read: Callable[[Sharing], Frame]) -> Iterator[Frame]:
         yield read(partial(share, wanted=range(low, min(low + many, TURNS)), count=TURNS))
 
 
-def _pattern(wanted: set[int], count: int) -> str:
+def _pattern(wanted: set[int], count: int, weight: int) -> str:
     """Matches the values whose last two characters, read as a number, leave one of these when divided by `count`.
 
     A character counts its place in the alphabet, so that numbers fall evenly; a missing or another one counts nothing.
     """
-    tens = {digit * 10 % count for digit in range(len(ALPHABET))}
+    tens = {digit * weight % count for digit in range(len(ALPHABET))}
     terms = [""] if 0 in wanted else []
     for ten in sorted(tens):
         last = {(one - ten) % count for one in wanted}
         ending = _characters([digit % count in last for digit in range(len(ALPHABET))])
-        before = _characters([digit * 10 % count == ten for digit in range(len(ALPHABET))])
+        before = _characters([digit * weight % count == ten for digit in range(len(ALPHABET))])
         if ending:
             terms.append(f"(.*{before})?{ending}" if ten == 0 else f".*{before}{ending}")
     return f"(?s)({'|'.join(terms)})"
