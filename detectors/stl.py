@@ -29,8 +29,9 @@ _LAST = 3
 _CYCLES = 15
 """The season is smoothed over so many days."""
 
-_PLACES = 5
-"""Loess is at every so many'th part of its span; by a tenth a robust season costs an eighth more, and is the same."""
+_PLACES = 3
+"""Loess is at every so many'th part of its span: by a tenth a robust season costs a quarter more, and scores are the
+same to a hundredth of a deviation, root mean square."""
 
 _YOUNG = (5,)
 """While the window is not full, the season is taken anew when it holds so many days."""
