@@ -115,7 +115,7 @@ def history(short: bool) -> Iterator[Row]:
         yield Row(f"{what}: points read", *points)
         return
     plain, empty, full = (min(runs, key=lambda told: float(told["cpu"])) for runs in (bare, cold, warm))
-    why = "what is scored is the same"
+    why = "to start, to read what is new and to judge it cost the same"
     yield Row(f"{what}: CPU", _s(full), f"cold {_s(empty)}", empty["cpu"] / full["cpu"], 5.0, known=why)
     yield Row("the same: points read", *points)
     yield Row("the same: peak memory", _mb(full), "1 GiB", full["peak"] / 2**30, 1.0, most=True)
