@@ -24,6 +24,9 @@ TWICE = 2
 PERIODS = 2
 """So many periods of silence make an outage at the least: a day of hours has too few for one of them to be unusual."""
 
+BROKEN = timedelta(minutes=30)
+"""What is there again for no longer does not end an outage."""
+
 OFTEN = 2
 """A series that was at nothing so many times in the day before has the habit."""
 
@@ -101,20 +104,34 @@ def _row(
     """The outages of one row, in the order of time; one of them gives no reason to expect the next, several do."""
     found: list[Outage] = []
     least, adopted = _least(frame, policy), frame.periods(policy.adopt)
-    values, day = frame.values[row], frame.periods(BEFORE)
-    told = told.copy()
+    values, day, broken = frame.values[row], frame.periods(BEFORE), BROKEN // frame.step
+    told, usual = told.copy(), values[:0]
     for begin, end, kind in silent:
-        usual = values[np.flatnonzero(told[:begin])[-day:]] if end - begin >= least else values[:0]
-        habit = kind == "zero" and sum(down.kind == kind and down.stop > begin - day for down in found) >= OFTEN
-        if habit or not _known(usual, day, policy):
+        if end - begin < least:
             continue
+        if not _same(found, kind, begin, broken):
+            usual = values[np.flatnonzero(told[:begin])[-day:]]
+            habit = kind == "zero" and sum(down.kind == kind and down.stop > begin - day for down in found) >= OFTEN
+            if habit or not _known(usual, day, policy):
+                continue
         wait = max(least, TWICE * _longest(usual)) if kind == "absent" else least
         for start, stop in _nothing(values, begin, end, usual) if kind == "zero" else ((begin, end),):
-            last = min(stop, start + adopted)
-            if start + wait <= last:
-                found.append(Outage(start, last, start + wait - 1, kind, last < stop))
-                told[start:stop] = False
+            on = _same(found, kind, start, broken)
+            until = min(stop, (on.start if on else start) + adopted)
+            if on and until > start:
+                found[-1] = replace(on, stop=until, adopted=until < stop)
+            elif not on and start + wait <= until:
+                found.append(Outage(start, until, start + wait - 1, kind, until < stop))
+            else:
+                continue
+            told[start:stop] = False
     return found
+
+
+def _same(found: list[Outage], kind: Silence, start: int, broken: int) -> Outage | None:
+    """The last outage, if silence from `start` on is still that: it was broken for a moment alone."""
+    on = found[-1] if found else None
+    return on if on and on.kind == kind and not on.adopted and start - on.stop <= broken else None
 
 
 def _least(frame: Frame, policy: Policy) -> int:

@@ -9,7 +9,7 @@ import pytest
 from detectors import Frame, Scores
 from job.anomaly import band
 from job.judge import Verdict, flags, judge
-from tests.job.judging import BEFORE, DAY, HOUR, SPREAD, frame, given, policy, scores, subject
+from tests.job.judging import BEFORE, DAY, HOUR, LABELS, SPREAD, frame, given, policy, scores, subject
 
 NAN = float("nan")
 
@@ -233,3 +233,27 @@ def test_what_arithmetic_leaves_of_nothing_is_nothing() -> None:
     seen = replace(seen, values=np.where(seen.values == 100, 0.0, seen.values))
     (one,) = judge(seen, {"d": scores(seen, expected=-2e-11, spread=1.0)}, policy(), subject("d"), BEFORE).anomalies
     assert one.expected == 0
+
+
+@pytest.mark.parametrize(("there", "ends"), [(1, [16]), (2, [16]), (3, [8, 16])])
+def test_a_moment_of_traffic_does_not_end_an_outage(there: int, ends: list[int]) -> None:
+    """Quarters of an hour; half an hour is the longest moment."""
+    quarter = HOUR / 4
+    values = np.concatenate([np.full(192, 100.0), np.zeros(8), np.full(there, 300.0), np.zeros(8 - there), [100.0] * 4])
+    seen = Frame(values[None], DAY - 192 * quarter, quarter, (LABELS,))
+    downs = [
+        a
+        for a in judge(seen, {"d": unable(seen)}, policy(absence_after=HOUR / 2), subject("d"), 192).anomalies
+        if a.direction == "down"
+    ]
+    assert [round((a.end - DAY) / quarter) for a in downs] == ends
+
+
+def test_nothing_goes_on_after_it_was_adopted() -> None:
+    quarter = HOUR / 4
+    values = np.concatenate([np.full(192, 100.0), np.zeros(7), [100.0], np.zeros(12)])
+    seen = Frame(values[None], DAY - 192 * quarter, quarter, (LABELS,))
+    (down,) = judge(
+        seen, {"d": unable(seen)}, policy(absence_after=HOUR / 2, adopt=3 * HOUR), subject("d"), 192
+    ).anomalies
+    assert (down.start, down.end, down.adopted) == (DAY, DAY + 3 * HOUR, True)
