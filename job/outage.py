@@ -5,6 +5,7 @@ are found by what the series itself did in the day before, without the outages i
 near nothing. How long points must be missing depends on the gaps that it had.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
@@ -26,9 +27,6 @@ PERIODS = 2
 
 BROKEN = timedelta(minutes=30)
 """What is there again for no longer does not end an outage."""
-
-OFTEN = 2
-"""A series that was at nothing so many times in the day before has the habit."""
 
 PRESENT = 0.9
 """The share of the periods before in which it must have had a point; half of `BEFORE` must be in the frame."""
@@ -101,31 +99,50 @@ def spans(quiet: NDArray[np.bool_]) -> NDArray[np.intp]:
 def _row(
     frame: Frame, row: int, silent: list[tuple[int, int, Silence]], policy: Policy, told: NDArray[np.bool_]
 ) -> list[Outage]:
-    """The outages of one row, in the order of time; one of them gives no reason to expect the next, several do."""
+    """The outages of one row, in the order of time.
+
+    What the day before makes one gives no reason to expect the next; several do. No more than three days before say
+    whether silence is one, however much there is.
+    """
     found: list[Outage] = []
-    least, adopted = _least(frame, policy), frame.periods(policy.adopt)
-    values, day, broken = frame.values[row], frame.periods(BEFORE), BROKEN // frame.step
-    told, usual = told.copy(), values[:0]
+    values, day = frame.values[row], frame.periods(BEFORE)
+    least, adopted, broken = _least(frame, policy), frame.periods(policy.adopt), BROKEN // frame.step
+    silent, calm = [one for one in silent if one[1] - one[0] >= least], told.copy()
     for begin, end, kind in silent:
-        if end - begin < least:
-            continue
+        before = np.where(told, values, np.nan)[max(0, begin - day) : begin]
+        for start, stop, _ in _odd(values, (begin, end, kind), before, day, policy, least):
+            calm[start:stop] = False
+    usual = values[:0]
+    for begin, end, kind in silent:
         if not _same(found, kind, begin, broken):
-            usual = values[np.flatnonzero(told[:begin])[-day:]]
-            habit = kind == "zero" and sum(down.kind == kind and down.stop > begin - day for down in found) >= OFTEN
-            if habit or not _known(usual, day, policy):
-                continue
-        wait = max(least, TWICE * _longest(usual)) if kind == "absent" else least
-        for start, stop in _nothing(values, begin, end, usual) if kind == "zero" else ((begin, end),):
+            near = slice(max(0, begin - 2 * day), begin)
+            usual = values[near][calm[near]][-day:]
+        for start, stop, wait in _odd(values, (begin, end, kind), usual, day, policy, least):
             on = _same(found, kind, start, broken)
             until = min(stop, (on.start if on else start) + adopted)
             if on and until > start:
                 found[-1] = replace(on, stop=until, adopted=until < stop)
             elif not on and start + wait <= until:
                 found.append(Outage(start, until, start + wait - 1, kind, until < stop))
-            else:
-                continue
-            told[start:stop] = False
     return found
+
+
+def _odd(
+    values: NDArray[np.float64],
+    silence: tuple[int, int, Silence],
+    usual: NDArray[np.float64],
+    day: int,
+    policy: Policy,
+    least: int,
+) -> Iterator[tuple[int, int, int]]:
+    """The parts of a silence that are long enough beside what is usual, from when to when, and what is long enough."""
+    begin, end, kind = silence
+    if not _known(usual, day, policy, kind):
+        return
+    wait = max(least, TWICE * _longest(usual)) if kind == "absent" else least
+    for start, stop in _nothing(values, begin, end, usual) if kind == "zero" else [[begin, end]]:
+        if stop - start >= wait:
+            yield start, stop, wait
 
 
 def _same(found: list[Outage], kind: Silence, start: int, broken: int) -> Outage | None:
@@ -138,10 +155,10 @@ def _least(frame: Frame, policy: Policy) -> int:
     return max(PERIODS, frame.periods(policy.absence_after))
 
 
-def _known(usual: NDArray[np.float64], day: int, policy: Policy) -> bool:
-    """Whether the day before is there, and always reported something worth telling of."""
+def _known(usual: NDArray[np.float64], day: int, policy: Policy, kind: Silence) -> bool:
+    """Whether the day before is there, and always reported something worth telling of; half of it, for a zero."""
     there = usual[np.isfinite(usual)]
-    if 2 * len(usual) < day or len(there) < PRESENT * len(usual):
+    if 2 * len(usual) < day or len(there) < (PRESENT * len(usual) if kind == "absent" else day / 2):
         return False
     return bool(np.median(there) >= max(policy.min_volume, policy.min_absolute))
 

@@ -5,10 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given as example
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from detectors import Frame, Scores
 from job.anomaly import band
 from job.judge import Verdict, flags, judge
+from job.outage import outages
 from tests.job.judging import BEFORE, DAY, HOUR, LABELS, SPREAD, frame, given, policy, scores, subject
 
 NAN = float("nan")
@@ -257,3 +261,17 @@ def test_nothing_goes_on_after_it_was_adopted() -> None:
         seen, {"d": unable(seen)}, policy(absence_after=HOUR / 2, adopt=3 * HOUR), subject("d"), 192
     ).anomalies
     assert (down.start, down.end, down.adopted) == (DAY, DAY + 3 * HOUR, True)
+
+
+@settings(max_examples=150, deadline=None)
+@example(st.lists(st.tuples(st.sampled_from([0.0, NAN, 50.0, 100.0]), st.integers(1, 30)), min_size=8, max_size=40))
+def test_no_more_than_three_days_before_it_make_an_outage(runs: list[tuple[float, int]]) -> None:
+    values = np.array([value for value, length in runs for _ in range(length)] * 24)[-8 * 24 :]
+    whole, first = frame(values, before=0), 6 * 24
+    late = whole.columns(3 * 24, 8 * 24)
+    rule = policy(adopt=240 * HOUR)
+    found, again = (
+        [down.later(skip) for down in outages(seen, rule, first - skip).get(0, ()) if down.start >= first - skip]
+        for seen, skip in ((whole, 0), (late, 3 * 24))
+    )
+    assert found == again
