@@ -39,7 +39,7 @@ LONG, LASTING = timedelta(minutes=90), timedelta(hours=3)
 """A change that lasts so long is a new level rather than a surge; one that went back, if it lasted longer."""
 
 
-FACTOR = 5.0
+FACTOR = 6.0
 """What went back, and was more times as much or as little, was no new level."""
 
 STAYED = 0.7
