@@ -28,7 +28,7 @@ Hidden: TypeAlias = NDArray[np.bool_]
 LAST = timedelta(hours=2)
 """So much of the end of a day tells at which level it ended."""
 
-OTHER = 1.5
+OTHER = 2.0
 """A level of so many times as much, or as little, is another one."""
 
 Band: TypeAlias = tuple[datetime, float]

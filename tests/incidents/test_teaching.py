@@ -47,11 +47,11 @@ def traffic(*names: str, factor: float = 5.0) -> Frame:
     return Frame(values, DAY - BEFORE, STEP, tuple(labels))
 
 
-def found(frame: Frame, mutes: str) -> list[Anomaly]:
+def found(frame: Frame, mutes: str, start: datetime = DAY) -> list[Anomaly]:
     """What is told of the last day, with these mutes in force."""
     times = parse(mutes, "mutes.toml").quiet(METRIC, frame.start, frame.end)
     policy = Policy(false_alarms=0.33, absence="absent")
-    return list(examine(frame, DETECTORS, policy, SUBJECT, DAY, hidden(frame, times, "demo")).anomalies)
+    return list(examine(frame, DETECTORS, policy, SUBJECT, start, hidden(frame, times, "demo")).anomalies)
 
 
 def test_what_comes_every_night_is_usual_unless_it_was_muted() -> None:

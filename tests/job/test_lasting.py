@@ -1,5 +1,6 @@
 """How long an event lasts, what it is told by, and what of it is no news."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from detectors import Frame, Scores
 from job.judge import Verdict, judge
 from job.lasting import moved
+from tests.incidents.test_teaching import DAY as MIDNIGHT
+from tests.incidents.test_teaching import found, traffic
 from tests.job.judging import DAY, HOUR, LABELS, policy, subject
 
 NAN = float("nan")
@@ -161,3 +164,17 @@ def test_a_period_without_a_score_makes_no_other_the_surest() -> None:
     (found,) = told(hours(100, _3_8=400.0), {3: 20, 4: 9}).anomalies
     with_gaps = told(hours(100, _3_8=400.0), {3: 20, 4: 9, 5: NAN, 6: NAN}).anomalies
     assert [a.score for a in with_gaps] == [found.score]
+
+
+@pytest.mark.parametrize("times", [3.0, 0.3])
+def test_what_was_learned_before_midnight_is_still_on_after_it(times: float) -> None:
+    """By the default detector, which no longer flags a point of the day."""
+    calm = traffic("web-1", factor=1.0)
+    values, day = calm.values.copy(), calm.values.shape[1] - 96
+    values[:, day - 14 * 4 : day + 16 * 4] *= times  # from ten to sixteen, the day after
+    (one,) = found(replace(calm, values=values), "")
+    assert (one.start - MIDNIGHT, one.end - MIDNIGHT) == (0 * HOUR, 10 * HOUR)
+    assert (one.continued, one.adopted) == (True, True)
+    assert one.expected == pytest.approx(1e6, rel=0.05)
+    (whole,) = found(replace(calm, values=values).columns(0, day), "", MIDNIGHT - 24 * HOUR)
+    assert (whole.start, whole.end, whole.ongoing) == (MIDNIGHT - 14 * HOUR, MIDNIGHT, True)
