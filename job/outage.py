@@ -101,8 +101,8 @@ def _row(
 ) -> list[Outage]:
     """The outages of one row, in the order of time.
 
-    What the day before makes one gives no reason to expect the next; several do. No more than three days before say
-    whether silence is one, however much there is.
+    What the day before makes one gives no reason to expect the next; several do. No more than four days before say
+    whether silence is one, where none is longer than a day, however much there is.
     """
     found: list[Outage] = []
     values, day = frame.values[row], frame.periods(BEFORE)
