@@ -63,12 +63,11 @@ def examine(
 
     Each detector is given the history that it asks for and no more, so that its scores do not depend on what others
     ask for; and so many series at once that memory stays bounded, unless it compares series with each other. `hidden`
-    points are scored and judged as any, but teach nobody what is usual. `meter` is told what the time goes into.
-
-    With a `past`, which nothing is hidden of, the frame need begin but `lately` before the start; with a moment instead
-    the answer has what is known of the past of a frame that begins then. Both are for detectors that `lately` takes.
+    points are scored and judged as any, but teach nobody what is usual. `meter` is told what the time goes into. With a
+    `past`, which nothing is hidden of, the frame need begin but `lately` before the start; with a moment instead the
+    answer has what is known of the past of a frame that begins then. Both are for detectors that `lately` takes.
     """
-    told = _told(frame, past) if isinstance(past, datetime) else None
+    before = _told(frame, past) if isinstance(past, datetime) else past
     if policy.absence == "zero":
         frame = _zeroed(frame, past.points > 0 if isinstance(past, Past) else None)
     compared = {}
@@ -83,8 +82,8 @@ def examine(
         some = slice(low, low + size)
         mute = None if hidden is None else hidden[some]
         known = {name: picked(scores, some) for name, scores in compared.items()}
-        before = past.rows(some) if isinstance(past, Past) else told and told.rows(some)
-        found.append((low, _examined(frame.rows(some), detectors, policy, subject, start, mute, meter, known, before)))
+        then = before and before.rows(some)
+        found.append((low, _examined(frame.rows(some), detectors, policy, subject, start, mute, meter, known, then)))
     suppressed = sum((Counter(part.suppressed) for _, part in found), Counter[str]())
     return Examined(
         anomalies=tuple(a for _, part in found for a in part.anomalies),
