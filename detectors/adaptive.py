@@ -197,7 +197,7 @@ class Adaptive:
             [centre[:, begin:] for centre in (level, profile, minutes, hours)],
             [*(log[:, begin:] for log in slow), *logs],
             [*((tail.later(one, since), tail.later(two, since)) for one, two in slow_tails), *tails],
-            tuple(part[:, begin:] for part in views.before(off, width - 1)),
+            lambda: tuple(part[:, begin:] for part in views.before(off, width - 1)),
             low,
             deep_tails,
             low.sure(-np.abs(deep), low.depth),
@@ -263,7 +263,7 @@ class _Past:
     centres: Sequence[Floats]
     logs: Sequence[Floats]
     tails: Sequence[tail.Pair]
-    left: tuple[Floats, ...]
+    left: Callable[[], tuple[Floats, ...]]
     low: Low
     deep: tail.Pair
     sunk: Floats
@@ -286,7 +286,7 @@ class _Points:
     @classmethod
     def of(cls, past: _Past, columns: Places) -> "_Points":
         moments = columns // past.span
-        total, count = past.left
+        total, count = past.left()
         return cls(
             [centre[:, columns].ravel() for centre in past.centres],
             [tail.flat(tails, moments) for tails in past.tails],
@@ -338,26 +338,23 @@ class _Judge:
         """The tails of the last days and of the memory, which is told from the last days while it is young."""
         day, detector = self._calendar.blocks, self._detector
         times = day // self._every
-        (recent,) = self._fits(largest, self._every, detector.recent, (detector.tail,), since)
-        (whole,) = self._fits(largest, day, detector.memory, (detector.rare,), since // times)
+        recent = self._fits(largest, self._every, detector.recent, detector.tail, since)
+        whole = self._fits(largest, day, detector.memory, detector.rare, since // times)
         whole = tail.later(tail.repeat(whole, times), since % times)
         born = np.argmax(~np.isnan(largest), axis=1)[:, None]
         first = largest[:, : -(-int(born.max(initial=0) + _YOUNG * day) // day) * day]
         if first.shape[1] > since * self._every:
-            (rarest,) = self._fits(first, self._every, detector.recent, (detector.rare,), since)
+            rarest = self._fits(first, self._every, detector.recent, detector.rare, since)
             young = (since + np.arange(rarest.start.shape[1])) * self._every < born + _YOUNG * day
             whole = tail.begin(whole, rarest, young | np.isnan(whole.start[:, : young.shape[1]]))
         return tail.where(np.isnan(recent.start) | (recent.scale == 0), whole, recent), whole
 
-    def _fits(
-        self, largest: Floats, every: int, window: timedelta, shares: Sequence[float], since: int
-    ) -> list[tail.Tail]:
+    def _fits(self, largest: Floats, every: int, window: timedelta, share: float, since: int) -> tail.Tail:
         """The tails from the moment `since` on, of which each is `every` blocks; before its window nothing counts."""
         day = self._calendar.blocks
         least, width = max(2, round(self._detector.warm_up / _DAY * day)), round(window / _DAY * day)
         begin = max(0, since * every - width - day) // day * day
-        fitted = tail.fits(largest[:, begin:], every, width, shares, least, day)
-        return [tail.later(one, since - begin // every) for one in fitted]
+        return tail.later(tail.fits(largest[:, begin:], every, width, share, least, day), since - begin // every)
 
 
 def _balance(past: _Past) -> Floats:
@@ -365,16 +362,27 @@ def _balance(past: _Past) -> Floats:
     doubt = np.array([1 / -tail.slope(tails) for tails in past.tails[:-1]])
     doubt[np.isinf(doubt)] = 0.0  # never was a deviation
     most = np.fmax.reduce(doubt)
-    weights = 1 / np.maximum(doubt, np.where(most > 0, most * _SUREST, 1.0))
-    about = past.centres[0].copy()  # or what else there is
-    for centre in past.centres[1:]:
-        np.copyto(about, centre, where=np.isnan(about))
-    total, weight = np.zeros_like(about), np.zeros_like(about)
-    for centre, sure in zip(past.centres, weights, strict=True):
-        each = np.where(np.isnan(centre), 0.0, np.repeat(np.where(np.isnan(sure), 0.0, sure), past.span, axis=1))
-        total += each * np.where(np.isnan(centre), 0.0, centre - about)
-        weight += each
-    return about + total / np.where(weight > 0, weight, np.nan)
+    sure = 1 / np.maximum(doubt, np.where(most > 0, most * _SUREST, 1.0))
+    sure[np.isnan(sure)] = 0.0
+    weights = sure / sure.sum(axis=0)
+    pieces = [centre.reshape(*most.shape, past.span) for centre in past.centres]
+    total = np.zeros(pieces[0].shape)
+    for centre, weight in zip(pieces[1:], weights[1:], strict=True):
+        total += (centre - pieces[0]) * weight[:, :, None]
+    total += pieces[0]
+    some = np.flatnonzero(np.isnan(total))  # where not all views know
+    centres = np.stack([centre.reshape(-1)[some] for centre in pieces])
+    total.reshape(-1)[some] = _balance_of_some(centres, sure.reshape(len(sure), -1)[:, some // past.span])
+    return total.reshape(past.centres[0].shape)
+
+
+def _balance_of_some(centres: Floats, sure: Floats) -> Floats:
+    """The same of single points, of which not all views know what to expect; both (views, points)."""
+    about = np.fmax.reduce(centres)
+    weights = np.where(np.isnan(centres), 0.0, sure)
+    total = weights.sum(axis=0)
+    answer: Floats = about + np.nansum(weights * (centres - about), axis=0) / np.where(total > 0, total, np.nan)
+    return answer
 
 
 def _mean(arrays: Sequence[Floats]) -> Floats:
@@ -383,8 +391,8 @@ def _mean(arrays: Sequence[Floats]) -> Floats:
     for array in arrays[2:]:
         total += array
     total /= len(arrays)
-    some = np.nonzero(np.isnan(total))  # at few places, most of them at the beginning
-    known = np.stack([array[some] for array in arrays])
+    some = np.flatnonzero(np.isnan(total))  # at few places, most of them at the beginning
+    known = np.stack([array.reshape(-1)[some] for array in arrays])
     count = np.count_nonzero(~np.isnan(known), axis=0)
-    total[some] = np.nansum(known, axis=0) / np.where(count > 0, count, np.nan)
+    total.reshape(-1)[some] = np.nansum(known, axis=0) / np.where(count > 0, count, np.nan)
     return total

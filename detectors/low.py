@@ -40,9 +40,12 @@ class Low:
         """
         floor = np.fmin(level, views.lowest(profile, calendar, early))
         low = np.maximum(floor - values, 0.0)
+        before = views.least(low, patience - 1)
+        depth = np.fmin(low, before)
+        depth[np.isnan(low)] = np.nan
         falls = views.maxima(np.maximum(np.fmax(level, profile) - values, 0.0), calendar.block)
         fall = np.repeat(views.Sums(falls).mean(past)[:, :-1], calendar.block, axis=1)
-        return cls(floor, fall, views.later(views.least(low, patience - 1), 1), views.least(low, patience))
+        return cls(floor, fall, before, depth)
 
     def at(self, columns: Places) -> "Low":
         """Those of some columns, a row after the other."""

@@ -12,7 +12,7 @@ goes on with the slope that it has there. Hourly maxima make one threshold mean 
 the series is, and however its noise hangs together within an hour.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -57,17 +57,17 @@ Pair: TypeAlias = tuple[Tail, Tail]
 """Of the last days and of the whole memory."""
 
 
-def fits(largest: Floats, every: int, window: int, shares: Sequence[float], least: int, day: int) -> list[Tail]:
-    """For each share the tails of the `window` hourly maxima before each `every`-th block, the first of them unknown.
+def fits(largest: Floats, every: int, window: int, share: float, least: int, day: int) -> Tail:
+    """The tails of the `window` hourly maxima before each `every`-th block, the first of them unknown.
 
     Where fewer than `least` maxima are known, so is no tail. A day has `day` blocks, `largest` whole days, `every` is a
     part of a day; a window is as many times `every` as comes nearest.
     """
-    parts = [_fits(largest[i : i + _ROWS], every, window, shares, least, day) for i in range(0, len(largest), _ROWS)]
-    return [Tail(*fitted) for fitted in np.concatenate(parts, axis=2)]
+    parts = [_fits(largest[i : i + _ROWS], every, window, share, least, day) for i in range(0, len(largest), _ROWS)]
+    return Tail(*np.concatenate(parts, axis=1))
 
 
-def _fits(largest: Floats, every: int, window: int, shares: Sequence[float], least: int, day: int) -> Floats:
+def _fits(largest: Floats, every: int, window: int, share: float, least: int, day: int) -> Floats:
     known = np.where(np.isnan(largest), -1.0, largest)  # below every deviation
     spans = max(1, min(round(window / every), known.shape[1] // every))
     moments = known.shape[1] // every
@@ -76,11 +76,11 @@ def _fits(largest: Floats, every: int, window: int, shares: Sequence[float], lea
     before = np.maximum(np.arange(moments) - spans, 0)
     count = seen[:, :moments] - seen[:, before]
     usual = _second(known, before * every, np.arange(moments) * every, day)
-    answer = np.full((len(shares), 4, len(known), moments), np.nan)
-    for some, tops in _gathered(_tops(known, every, spans, _most(max(shares), spans * every)), spans, moments):
-        for fitted, share in zip(answer, shares, strict=True):
-            tail = _fit(tops[:, :, -_most(share, spans * every) :], count[:, some], usual[:, some], share)
-            fitted[:, :, some] = np.where(count[:, some] >= least, tail, np.nan)
+    answer = np.full((4, len(known), moments), np.nan)
+    most = max(1, round(share * spans * every)) + 1
+    for some, tops in _gathered(_tops(known, every, spans, most), spans, moments):
+        fitted = _fit(tops, count[:, some], usual[:, some], share)
+        answer[:, :, some] = np.where(count[:, some] >= least, fitted, np.nan)
     return answer
 
 
@@ -97,11 +97,6 @@ def _gathered(tops: Iterable[Floats], spans: int, moments: int) -> Iterator[tupl
             places, waiting = [], []
 
 
-def _most(share: float, window: int) -> int:
-    """How many of the largest of a window there are down to the start of its tail."""
-    return max(1, round(share * window)) + 1
-
-
 def _tops(known: Floats, every: int, spans: int, most: int) -> Iterator[Floats]:
     """The `most` largest of the `spans` pieces before each moment, in ascending order; a piece is `every` columns.
 
@@ -111,7 +106,7 @@ def _tops(known: Floats, every: int, spans: int, most: int) -> Iterator[Floats]:
     rows, groups = len(known), -(-known.shape[1] // (every * spans))
     pieces = np.full((rows, (groups + 1) * spans * every), -1.0)
     pieces[:, spans * every :][:, : known.shape[1]] = known
-    pieces = pieces.reshape(rows, groups + 1, spans, every)
+    pieces = np.sort(pieces.reshape(rows, groups + 1, spans, every), axis=3)
     ends = [np.full((rows, groups, most), -1.0)]
     for place in range(spans - 1, -1, -1):
         ends.append(_largest(ends[-1], pieces[:, :-1, place]))
@@ -122,10 +117,14 @@ def _tops(known: Floats, every: int, spans: int, most: int) -> Iterator[Floats]:
 
 
 def _largest(some: Floats, others: Floats) -> Floats:
-    """The largest of both, as many as `some` has, in ascending order."""
-    both = np.concatenate([some, others], axis=2)
+    """The largest of both, as many as `some` has; all are in ascending order.
+
+    They are the larger of one's k-th least and the other's k-th largest, for every k (Batcher 1968).
+    """
+    both, many = some.copy(), min(some.shape[2], others.shape[2])
+    np.maximum(both[:, :, :many], others[:, :, ::-1][:, :, :many], out=both[:, :, :many])
     both.sort(axis=2)
-    return both[:, :, -some.shape[2] :]
+    return both
 
 
 def _fit(top: Floats, count: Floats, usual: Floats, share: float) -> Floats:
@@ -134,20 +133,24 @@ def _fit(top: Floats, count: Floats, usual: Floats, share: float) -> Floats:
     start = np.take_along_axis(top, top.shape[2] - 1 - wanted[:, :, None], axis=2)
     excess = np.maximum(top - start, 0.0)
     start = start[:, :, 0]
-    limit = np.where(usual > start, usual - start, np.inf)[:, :, None]
     beyond = np.count_nonzero(excess, axis=2)
-    np.minimum(excess, _CAP * limit, out=excess)
-    mean = excess.sum(axis=2) / np.maximum(beyond, 1)
-    heavy = _heaviness(np.minimum(excess, _SHAPELY * limit, out=excess), np.maximum(beyond, 1))
+    total, square = excess.sum(axis=2), np.einsum("ijk,ijk->ij", excess, excess)
+    limit = np.where(usual > start, usual - start, np.inf)
+    few = np.nonzero(excess[:, :, -1] > _SHAPELY * limit)
+    plain, far, most = total.copy(), excess[few], limit[few][:, None]
+    total[few] = np.minimum(far, _CAP * most).sum(axis=1)
+    np.minimum(far, _SHAPELY * most, out=far)
+    plain[few], square[few] = far.sum(axis=1), np.einsum("ij,ij->i", far, far)
+    many = np.maximum(beyond, 1)
+    heavy = _heaviness(plain / many, square / many)
     shape = heavy + 1 / np.where(beyond > 0, beyond, wanted)
-    return np.stack([start, np.maximum(beyond, 0.5) / np.maximum(count, 1), (1 - heavy) * mean, shape])
+    return np.stack([start, np.maximum(beyond, 0.5) / np.maximum(count, 1), (1 - heavy) * total / many, shape])
 
 
-def _heaviness(excess: Floats, beyond: Places) -> Floats:
-    """What the moments of the excesses, of which so many are not 0, say of the shape."""
-    square = (excess.sum(axis=2) / beyond) ** 2
-    variance = np.einsum("ijk,ijk->ij", excess, excess) / beyond - square
-    ratio = square / np.where(variance > 0, variance, np.inf)
+def _heaviness(mean: Floats, square: Floats) -> Floats:
+    """What the mean of the excesses and that of their squares say of the shape."""
+    variance = square - mean**2
+    ratio = mean**2 / np.where(variance > 0, variance, np.inf)
     return np.where(variance > 0, np.clip((1 - ratio) / 2, 0.0, _HEAVIEST), 0.0)
 
 
@@ -173,9 +176,9 @@ def log_probability(deviations: Floats, tails: Pair, span: int) -> Floats:
     pieces = deviations.reshape(len(deviations), -1, span)
     one, two = tails
     answer = pieces * slope(tails)[:, :, None]
-    row, moment, column = np.nonzero(pieces > np.minimum(one.start, two.start)[:, :, None])
-    beyond, at = pieces[row, moment, column], (row, moment)
-    answer[row, moment, column] = (_log_beyond(beyond, one, at) + _log_beyond(beyond, two, at)) / 2
+    places = np.flatnonzero(pieces > np.minimum(one.start, two.start)[:, :, None])
+    flat = [_each(np.ravel, tail) for tail in tails]
+    answer.reshape(-1)[places] = log_at(pieces.reshape(-1)[places], (flat[0], flat[1]), places // span)
     return answer.reshape(deviations.shape)
 
 
@@ -185,7 +188,7 @@ def slope(tails: Pair) -> Floats:
     return np.asarray((one + two) / 2)
 
 
-def _log_beyond(deviations: Floats, tail: Tail, at: tuple[Places, ...]) -> Floats:
+def _log_beyond(deviations: Floats, tail: Tail, at: Places) -> Floats:
     start, shape, share = tail.start[at], tail.shape[at], np.log(tail.share[at])
     scale = np.maximum(tail.scale[at], RELATIVE_FLOOR * deviations)
     excess = np.maximum(deviations - start, 0.0) * shape / scale
@@ -199,7 +202,7 @@ def _log_beyond(deviations: Floats, tail: Tail, at: tuple[Places, ...]) -> Float
 def log_at(deviations: Floats, tails: Pair, at: Places) -> Floats:
     """The same for single points, by the tails that are found `at` a place of flat ones."""
     one, two = tails
-    return (_log_beyond(deviations, one, (at,)) + _log_beyond(deviations, two, (at,))) / 2
+    return (_log_beyond(deviations, one, at) + _log_beyond(deviations, two, at)) / 2
 
 
 def quantile(log_probability: float, tails: Pair) -> Floats:

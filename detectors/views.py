@@ -88,11 +88,12 @@ def maxima(deviations: Floats, width: int) -> Floats:
 
 
 def least(values: Floats, width: int) -> Floats:
-    """The least of the last `width` columns, the present one among them; NaN where that is, infinite for no columns."""
-    answer = values.copy() if width else np.full_like(values, np.inf)
-    for by in range(1, width):
+    """The least of the `width` points before each column, infinite for no columns; NaN where none is known."""
+    if not width:
+        return np.full_like(values, np.inf)
+    answer = later(values, 1)
+    for by in range(2, width + 1):
         np.fmin(answer[:, by:], values[:, :-by], out=answer[:, by:])
-    answer[np.isnan(values)] = np.nan
     return answer
 
 

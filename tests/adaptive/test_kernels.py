@@ -145,7 +145,7 @@ def test_the_tails_of_the_largest(every: int, window: int, share: float) -> None
     day, least = 24, 20
     largest = np.abs(awkward(8, 10 * day))
     largest[0, 100] = 1e6
-    (got,) = tail.fits(largest, every, window, (share,), least, day)
+    got = tail.fits(largest, every, window, share, least, day)
     for i, row in enumerate(largest):
         for k in range(got.start.shape[1]):
             fitted = got.start[i, k], got.share[i, k], got.scale[i, k], got.shape[i, k]
@@ -159,20 +159,11 @@ def test_the_tails_of_the_largest(every: int, window: int, share: float) -> None
             assert fitted == pytest.approx(slow_fit(past, daily, share), rel=1e-6, abs=1e-12)
 
 
-def test_several_shares_at_once_are_each_alone() -> None:
-    largest = np.abs(awkward(8, 10 * 24))
-    both = tail.fits(largest, 6, 48, (0.3, 0.05), 10, 24)
-    for share, one in zip((0.3, 0.05), both, strict=True):
-        (alone,) = tail.fits(largest, 6, 48, (share,), 10, 24)
-        for name in tail.Tail.__annotations__:
-            np.testing.assert_allclose(getattr(one, name), getattr(alone, name), rtol=1e-12)
-
-
 def test_one_enormous_hour_hardly_widens_the_tail_and_one_a_day_does() -> None:
     past = np.abs(np.random.default_rng(2).normal(size=(1, 24 * 29)))
 
     def scale() -> float:
-        return float(tail.fits(past, 24, 24 * 28, (0.15,), 24, 24)[0].scale[0, -1])
+        return float(tail.fits(past, 24, 24 * 28, 0.15, 24, 24).scale[0, -1])
 
     calm = scale()
     past[0, 100] = 1e9
@@ -183,9 +174,9 @@ def test_one_enormous_hour_hardly_widens_the_tail_and_one_a_day_does() -> None:
 
 def test_a_tail_knows_only_hours_before_it() -> None:
     largest = np.abs(awkward(8, 96))
-    (whole,) = tail.fits(largest, 6, 48, (0.2,), 10, 24)
+    whole = tail.fits(largest, 6, 48, 0.2, 10, 24)
     largest[:, 48:] = 1e6
-    (cut,) = tail.fits(largest, 6, 48, (0.2,), 10, 24)
+    cut = tail.fits(largest, 6, 48, 0.2, 10, 24)
     for name in tail.Tail.__annotations__:
         np.testing.assert_array_equal(getattr(cut, name)[:, :9], getattr(whole, name)[:, :9])
     assert np.isnan(whole.start[:, 0]).all()
