@@ -21,7 +21,7 @@ _DAY = timedelta(days=1)
 _POINTS = 2**17
 """A block of rows has about so many points: 1 MB an array, of which some thirty live at once."""
 
-_JUMP, _DRIFT, _PERSISTENCE = timedelta(minutes=2), timedelta(minutes=40), timedelta(hours=2)
+_JUMP, _DRIFT, _PERSISTENCE = timedelta(minutes=4), timedelta(minutes=40), timedelta(hours=2)
 """Of which stretches the views of the last minutes and hours take means."""
 
 _FAR = -np.log(1e-8)
@@ -42,7 +42,7 @@ _REFRESH = 4
 _YOUNG = 14
 """Days for which a series is judged by its last days alone: until then a longer memory knows little more."""
 
-_CLEAR = 3.0
+_CLEAR = 5.0
 """Views that point both ways weaken a score where their sum is less than one part in so many of their sizes."""
 
 
@@ -55,10 +55,11 @@ class Adaptive:
     """Scores a point by how rarely the largest deviation of an hour was as large, in the views that its past allows.
 
     Four views say what to expect of a point: the last minutes, the last two hours, the last day (each a median of
-    means), and the daily profile (the median of the same quarter of an hour on the last `days`). How far the point is
-    off in each is compared with the largest deviations of past hours, in the last `recent` and in the last `memory`
-    (`detectors.tail`): the more spiky half of all real series is spiky in its own way, and no number of standard
-    deviations serves two of them. The score is the normal deviate of the resulting probability,
+    means), and the profile (the median of the same quarter of an hour on the last `days`, or on that day of the last
+    four weeks, where that was nearer in the last fortnight). How far the point is off in each is compared with the
+    largest deviations of past hours, in the last `recent` and in the last `memory` (`detectors.tail`): the more spiky
+    half of all real series is spiky in its own way, and no number of standard deviations serves two of them. The score
+    is the normal deviate of the resulting probability,
 
         log P = (1 - strongest) * mean(log P of the four views) + strongest * min(log P of the four and of the
                 mean deviation from the profile over two hours)
@@ -84,8 +85,8 @@ class Adaptive:
     `strongest`: 0 demands that all views agree, 1 that one of them is sure.
     `warm_up`: so much of `recent` must have points, else the score is NaN.
 
-    The score of a point needs `memory` and the time that the profile takes; what came before changes no score of quiet
-    data by 0.01.
+    The score of a point needs `memory` and the time that the daily profile takes; what came before changes no score of
+    quiet data by 0.01. What the week is like is told by as much of that as there is.
 
     >>> from datetime import UTC, datetime
     >>> values = 100 + np.random.default_rng(1).normal(size=(1, 14 * 288))
@@ -104,7 +105,7 @@ class Adaptive:
     memory: timedelta = timedelta(days=28)
     tail: float = 0.18
     rare: float = 0.05
-    strongest: float = 0.25
+    strongest: float = 0.3
     warm_up: timedelta = timedelta(days=1)
 
     def __post_init__(self) -> None:
@@ -179,7 +180,7 @@ class Adaptive:
         since = (calendar.lead + first) // judge.span
         begin = since * judge.span
         sums = views.Sums(values)
-        level, profile = views.daily_level(sums, calendar), views.daily_profile(sums, calendar, self.days)
+        level, profile = views.daily_level(sums, calendar), views.profile(sums, calendar, self.days)
         slow, slow_tails = judge([values - level, values - profile], 0)
         far = np.fmin(*(np.abs(log) for log in slow)) > _FAR
         calm = np.where(far, np.where(np.isnan(profile), level, profile), values)

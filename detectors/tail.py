@@ -162,10 +162,12 @@ def _second(known: Floats, first: Places, last: Places, day: int) -> Floats:
     daily = known.reshape(len(known), -1, day)
     so_far = np.maximum.accumulate(daily, axis=2).reshape(known.shape)[:, np.maximum(last - 1, 0)]
     begin, end = -(-first // day), np.maximum(last - 1, 0) // day
-    days = begin[:, None] + np.arange(max(1, int((end - begin).max(initial=0))))
+    (begin, end), which = np.unique([begin, end], axis=1, return_inverse=True)  # of a day's moments most have the same
+    days = begin[:, None] + np.arange(max(2, int((end - begin).max(initial=0))))
     past = np.where(days < end[:, None], daily.max(axis=2)[:, np.minimum(days, daily.shape[1] - 1)], -1.0)
-    past = np.concatenate([past, so_far[:, :, None]], axis=2)
-    return np.asarray(np.partition(past, -2, axis=2)[:, :, -2])
+    past.partition(-2, axis=2)
+    second, largest = past[:, which, -2], past[:, which, -1]
+    return np.maximum(second, np.minimum(largest, so_far))
 
 
 def log_probability(deviations: Floats, tails: Pair, span: int) -> Floats:

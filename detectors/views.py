@@ -13,6 +13,16 @@ from detectors.calendar import Calendar
 _AT_ONCE = 2**17
 """About so many numbers are sorted at a time: what stays in the processor's cache."""
 
+_WEEK, _FORTNIGHT = 7, 14
+"""In days."""
+
+_WEEKS, _LEAST = 4, 2
+"""A weekly profile is the median of so many weeks, and of so many at the least."""
+
+_CLEARLY = 0.05
+"""The weekly profile is taken where its errors were smaller by so much of both: of each day as a part, so that an odd
+day decides nothing."""
+
 
 class Sums:
     """Running sums of each series, from which the mean of any stretch is one subtraction.
@@ -113,11 +123,29 @@ def daily_level(sums: Sums, calendar: Calendar) -> Floats:
     return np.repeat(_moving_median(means[:, :-1], calendar.blocks), calendar.block, axis=1)
 
 
-def daily_profile(sums: Sums, calendar: Calendar, days: int) -> Floats:
-    """The median over the last `days` days of the mean in the same quarter of an hour."""
+def profile(sums: Sums, calendar: Calendar, days: int) -> Floats:
+    """What was usual in the same quarter of an hour: of the last `days` days, or of that day of the last weeks.
+
+    Of the week where that was nearer to what came in the last fortnight.
+    """
     means = _block_means(sums, calendar.slot).reshape(len(sums), -1, calendar.day // calendar.slot)
-    profile = _moving_median(means[:, :-1].swapaxes(1, 2), days).swapaxes(1, 2)
-    return np.repeat(profile.reshape(len(sums), -1), calendar.slot, axis=1)
+    answer = _moving_median(means[:, :-1].swapaxes(1, 2), days).swapaxes(1, 2)
+    if means.shape[1] > _LEAST * _WEEK:
+        weekly = _weekly(means)
+        off = np.abs(np.stack([means - answer, means - weekly]))
+        daily, week = np.where(np.isnan(off.sum(axis=0)), 0.0, off).sum(axis=3)
+        both = daily + week
+        lead = Sums((daily - week) / np.where(both > 0, both, np.nan)).mean(_FORTNIGHT)[:, :-1, None]
+        np.copyto(answer, weekly, where=(lead > _CLEARLY) & ~np.isnan(weekly))
+    return np.repeat(answer.reshape(len(sums), -1), calendar.slot, axis=1)
+
+
+def _weekly(means: Floats) -> Floats:
+    """The median of the same day of the last weeks; (series, days, slots)."""
+    weeks = np.stack([later(means, week * _WEEK) for week in range(1, _WEEKS + 1)])
+    answer = median(weeks)
+    answer[np.count_nonzero(~np.isnan(weeks), axis=0) < _LEAST] = np.nan
+    return answer
 
 
 def _moving_median(values: Floats, width: int) -> Floats:

@@ -75,12 +75,43 @@ def test_the_daily_level_is_the_median_of_a_day_of_hourly_means() -> None:
 def test_the_daily_profile_is_the_median_of_the_same_quarter_of_earlier_days() -> None:
     calendar = Calendar(day=12, block=4, slot=3, lead=0)
     values = awkward(8, 12 * 9)
-    got = views.daily_profile(views.Sums(values), calendar, 3)
+    got = views.profile(views.Sums(values), calendar, 3)
     for row, line in zip(values, got, strict=True):
         for t in range(len(line)):
             slot = t // 3
             past = [mean_before(row, 3 * (slot - 4 * k + 1), 3) for k in (1, 2, 3) if slot >= 4 * k]
             assert line[t] == pytest.approx(middle(past), nan_ok=True)
+
+
+def weeks(weekend: float, days: int = 70) -> tuple[Calendar, Floats, Floats]:
+    """Noise about a daily wave, which is times `weekend` on two days of seven, and the wave itself."""
+    calendar = Calendar(day=48, block=2, slot=2, lead=0)
+    t = np.arange(48 * days)
+    wave = (100 + 30 * np.sin(2 * np.pi * t / 48)) * np.where(t // 48 % 7 >= 5, weekend, 1.0)
+    return calendar, wave + np.random.default_rng(4).normal(size=(3, len(t))), wave
+
+
+def test_the_profile_is_that_of_the_weeks_day_once_that_is_nearer() -> None:
+    calendar, values, wave = weeks(0.4)
+    off = np.abs(views.profile(views.Sums(values), calendar, 10) - wave).reshape(3, -1, 48).mean(axis=2)
+    assert off[:, 12:14].min() > 30  # of one week nobody can say that it will come again
+    assert off[:, 20:].max() < 2  # its first Saturday shows it
+
+
+def test_where_all_days_are_alike_the_profile_is_the_daily_one() -> None:
+    calendar, values, _ = weeks(1.0)
+    sums = views.Sums(values)
+    means = values.reshape(3, -1, 24, 2).mean(axis=3)
+    daily = np.stack([np.median(means[:, d - 10 : d], axis=1) for d in range(30, 70)], axis=1)
+    got = views.profile(sums, calendar, 10).reshape(3, -1, 24, 2)[:, 30:, :, 0]
+    assert np.mean(np.isclose(got, daily)) > 0.98
+
+
+def test_one_enormous_day_does_not_take_the_week_out_of_the_profile() -> None:
+    calendar, values, wave = weeks(0.4)
+    values[:, 48 * 50 : 48 * 51] *= 1e6
+    off = np.abs(views.profile(views.Sums(values), calendar, 10) - wave).reshape(3, -1, 48).mean(axis=2)
+    assert off[:, 51:].max() < 2
 
 
 def test_the_mean_deviation_of_late_counts_the_present_point() -> None:
@@ -90,13 +121,12 @@ def test_the_mean_deviation_of_late_counts_the_present_point() -> None:
 
 
 @pytest.mark.parametrize("width", [0, 1, 3])
-def test_the_least_of_the_last_points_counts_the_present_one(width: int) -> None:
+def test_the_least_of_the_points_before_leaves_out_the_present_one(width: int) -> None:
     values = awkward(8, 60)
     got = views.least(values, width)
     for row, line in zip(values, got, strict=True):
-        for t, value in enumerate(row):
-            last = known(row[max(0, t + 1 - width) : t + 1])
-            wanted = min(last, default=np.inf) if not np.isnan(value) else np.nan
+        for t in range(60):
+            wanted = min(known(row[max(0, t - width) : t]), default=np.nan if width else np.inf)
             assert line[t] == pytest.approx(wanted, nan_ok=True)
 
 
