@@ -131,21 +131,40 @@ def profile(sums: Sums, calendar: Calendar, days: int) -> Floats:
     means = _block_means(sums, calendar.slot).reshape(len(sums), -1, calendar.day // calendar.slot)
     answer = _moving_median(means[:, :-1].swapaxes(1, 2), days).swapaxes(1, 2)
     if means.shape[1] > _LEAST * _WEEK:
-        weekly = _weekly(means)
-        off = np.abs(np.stack([means - answer, means - weekly]))
-        daily, week = np.where(np.isnan(off.sum(axis=0)), 0.0, off).sum(axis=3)
-        both = daily + week
-        lead = Sums((daily - week) / np.where(both > 0, both, np.nan)).mean(_FORTNIGHT)[:, :-1, None]
-        np.copyto(answer, weekly, where=(lead > _CLEARLY) & ~np.isnan(weekly))
+        _by_week(answer, means)
     return np.repeat(answer.reshape(len(sums), -1), calendar.slot, axis=1)
 
 
+def _by_week(profile: Floats, means: Floats) -> None:
+    """Put the weekly profile in the place of the daily one on days before which it was nearer for a fortnight.
+
+    Both are (series, days, slots).
+    """
+    begin = _LEAST * _WEEK
+    weekly, late = _weekly(means), means[:, begin:]
+    off = np.abs(late - profile[:, begin:]), np.abs(late - weekly)
+    unknown = np.isnan(off[0] + off[1])
+    for one in off if unknown.any() else ():
+        one[unknown] = 0.0
+    daily, week = (one.sum(axis=2) for one in off)
+    both = daily + week
+    lead = Sums((daily - week) / np.where(both > 0, both, np.nan)).mean(_FORTNIGHT)[:, :-1]
+    row, day = np.nonzero(lead > _CLEARLY)
+    better = weekly[row, day]
+    profile[row, day + begin] = np.where(np.isnan(better), profile[row, day + begin], better)
+
+
 def _weekly(means: Floats) -> Floats:
-    """The median of the same day of the last weeks; (series, days, slots)."""
-    weeks = np.stack([later(means, week * _WEEK) for week in range(1, _WEEKS + 1)])
-    answer = median(weeks)
-    answer[np.count_nonzero(~np.isnan(weeks), axis=0) < _LEAST] = np.nan
-    return answer
+    """The median of the same day of the last weeks, from the first day on that has enough of them before it."""
+    parts = []
+    for count in range(_LEAST, _WEEKS + 1):
+        days = range(means.shape[1])[count * _WEEK : (count + 1) * _WEEK if count < _WEEKS else None]
+        weeks = np.stack([means[:, days.start - n * _WEEK : days.stop - n * _WEEK] for n in range(1, count + 1)])
+        parts.append(median(weeks))
+        missing = np.isnan(weeks)
+        if missing.any():
+            parts[-1][np.count_nonzero(missing, axis=0) > count - _LEAST] = np.nan
+    return np.concatenate(parts, axis=1)
 
 
 def _moving_median(values: Floats, width: int) -> Floats:
