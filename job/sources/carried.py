@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from detectors import Frame, Labels
 from job.past import Past
-from job.sources.history import HEAD, MOST, ROWS, Identity, Unusable, checksum, labels_of, packed_labels
+from job.sources.history import MOST, ROWS, Identity, Unusable, checksum, labels_of, packed_labels, unwrapped
 from job.sources.joined import alive
 
 MARK = b"netanomaly carried 1 "
@@ -62,23 +62,7 @@ def read(data: bytes, identity: Identity) -> Opened:
     Raises:
         Unusable: it is no such object, or of another version, or corrupt, or of another identity.
     """
-    mark, _, _ = data[: len(MARK) + 9].partition(b"\n")
-    if not data.startswith(MARK):
-        raise Unusable("it is nothing carried over by this version")
-    body = memoryview(data)[len(mark) + 1 :]
-    if checksum(body) != mark[len(MARK) :]:
-        raise Unusable("it is corrupt: its bytes do not have its checksum")
-    line = bytes(body[:HEAD]).partition(b"\n")[0]
-    try:
-        head = json.loads(line)
-        found = _opened(head, body[len(line) + 1 :]) if head["query"] == dict(identity) else None
-    except Unusable:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise Unusable(f"it does not say what it holds: {error!r}") from None
-    if found is None:
-        raise Unusable("it was carried over by another query, or other detectors")
-    return found
+    return unwrapped(data, MARK, identity, _opened)
 
 
 def _opened(head: Mapping[str, Any], body: memoryview) -> Opened:

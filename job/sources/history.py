@@ -11,12 +11,12 @@ others are noise, and lie there as they are used. Nothing is believed of what is
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ Identity: TypeAlias = Mapping[str, Any]
 
 Floats: TypeAlias = NDArray[np.float64]
 Layers: TypeAlias = Sequence[NDArray[Any]]
+
+T = TypeVar("T")
 
 MARK = b"netanomaly history 2 "
 MOST = 1 << 26
@@ -111,23 +113,33 @@ def read(data: bytes, identity: Identity) -> Kept:
     Raises:
         Unusable: it is no such object, or of another version, or corrupt, or of another identity.
     """
-    mark, _, _ = data[: len(MARK) + 9].partition(b"\n")
-    if not data.startswith(MARK):
-        raise Unusable("it is no history of this version")
-    body = memoryview(data)[len(mark) + 1 :]
-    if checksum(body) != mark[len(MARK) :]:
+    return unwrapped(data, MARK, identity, _kept)
+
+
+def unwrapped(data: bytes, mark: bytes, identity: Identity, content: Callable[[Any, memoryview], T]) -> T:
+    """What `content` makes of an object's head and of the bytes after it.
+
+    The object begins with a mark, the checksum of all after that line, and a head of one line of JSON.
+
+    Raises:
+        Unusable: it does not begin so, or is of another identity, or its content is none.
+    """
+    line, _, _ = data[: len(mark) + 9].partition(b"\n")
+    if not data.startswith(mark):
+        raise Unusable(f"it does not begin with {mark.decode().strip()!r}, so it is of another kind or version")
+    body = memoryview(data)[len(line) + 1 :]
+    if checksum(body) != line[len(mark) :]:
         raise Unusable("it is corrupt: its bytes do not have its checksum")
-    line = bytes(body[:HEAD]).partition(b"\n")[0]
+    first = bytes(body[:HEAD]).partition(b"\n")[0]
     try:
-        head = json.loads(line)
-        kept = _kept(head, body[len(line) + 1 :]) if head["query"] == dict(identity) else None
+        head = json.loads(first)
+        if head["query"] == dict(identity):
+            return content(head, body[len(first) + 1 :])
     except Unusable:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, zlib.error) as error:
         raise Unusable(f"it does not say what it holds: {error!r}") from None
-    if kept is None:
-        raise Unusable("it is the history of another query")
-    return kept
+    raise Unusable("it is of another query, or of other detectors")
 
 
 def _kept(head: dict[str, Any], body: memoryview) -> Kept:

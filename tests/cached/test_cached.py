@@ -216,10 +216,10 @@ def _replaced(data: bytes, old: bytes, new: bytes) -> bytes:
 
 
 BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "empty": (lambda _: b"", "no history"),
-    "foreign": (lambda _: b"PK\3\4 something else entirely" * 100, "no history"),
-    "newer": (lambda data: data.replace(b"history 2 ", b"history 3 ", 1), "no history of this version"),
-    "older": (lambda data: data.replace(b"history 2 ", b"history 1 ", 1), "no history of this version"),
+    "empty": (lambda _: b"", "of another kind or version"),
+    "foreign": (lambda _: b"PK\3\4 something else entirely" * 100, "of another kind or version"),
+    "newer": (lambda data: data.replace(b"history 2 ", b"history 3 ", 1), "of another kind or version"),
+    "older": (lambda data: data.replace(b"history 2 ", b"history 1 ", 1), "of another kind or version"),
     "truncated": (lambda data: data[: len(data) // 2], "checksum"),
     "longer": (lambda data: data + b"\0", "checksum"),
     "one bit": (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "checksum"),

@@ -170,9 +170,9 @@ def _replaced(data: bytes, old: bytes, new: bytes) -> bytes:
 
 
 BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "empty": (lambda _: b"", "nothing carried over"),
-    "foreign": (lambda _: b"PK\3\4 something else" * 50, "nothing carried over"),
-    "newer": (lambda data: data.replace(b"carried 1 ", b"carried 2 ", 1), "this version"),
+    "empty": (lambda _: b"", "of another kind or version"),
+    "foreign": (lambda _: b"PK\3\4 something else" * 50, "of another kind or version"),
+    "newer": (lambda data: data.replace(b"carried 1 ", b"carried 2 ", 1), "of another kind or version"),
     "truncated": (lambda data: data[: len(data) // 2], "checksum"),
     "another query": (lambda data: _replaced(data, b'"m"', b'"n"'), "another query"),
     "longer": (lambda data: _replaced(data, b'"rows"', b'"sows"'), "does not say"),
