@@ -253,7 +253,7 @@ class _Past:
     """What the past says of every point, in whole days, in which what was asked for begins at column `lead`.
 
     `centres` are the values that the four views expect, `tails` those of the four and of the lasting deviation, each of
-    which holds for `span` columns, and `logs` what they say of the values. `left` are the sum and the number of the
+    which holds for `span` columns, and `logs` what they say of the values. `left` gives the sum and the number of the
     deviations from the profile that the points before have left in the lasting one. `sunk` is how sure the depths of
     `low` are, by the tails `deep`.
     """
