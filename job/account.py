@@ -1,17 +1,14 @@
-"""An incident in words: where, what happened, what was usual, against what it was judged, and where to look."""
+"""An incident in words: where, what happened, what was usual, and against what it was judged."""
 
-import json
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
-from urllib.parse import quote
 
 from detectors import CAP
 from job.anomaly import Anomaly
 from job.kinship import Thing, groups
-from job.ratio import RATIOS
-from job.sentence import idling, noun
-from job.units import clean, lasting, quantity, utc
+from job.sentence import against, history, idling, noun
+from job.units import clean, lasting, quantity
 
 if TYPE_CHECKING:
     from job.incident import Incident
@@ -98,8 +95,6 @@ def _score(score: float) -> str:
     return f"{score:+.3g}" if abs(score) < CAP else f"beyond {score:+.0f}"
 
 
-EXPLORER = "https://console.cloud.google.com/monitoring/metrics-explorer"
-
 _KINDS = {
     "gce_instance": "VM",
     "nat_gateway": "NAT gateway",
@@ -146,49 +141,8 @@ def _span(incident: "Incident", ended: Ended) -> str:
 
 def _judged(worst: Anomaly) -> str:
     """The slot of the season and the history that it was judged on, and the votes."""
-    history = ", ".join(f"{name} {length}" for name, length in sorted(worst.history.items()))
-    against = "the time before"
-    if "seasonal" in worst.history:
-        against = f"a usual {worst.peak:%A} {worst.peak:%H:%M} UTC"
-    elif "adaptive" in worst.history:
-        against = f"the hours before and a usual {worst.peak:%H:%M} UTC"
+    judged = f"Compared with {against(worst)}; history: {history(worst) or 'the day before'}"
     if worst.kind in {"zero", "absent"}:
-        return f"Compared with {against} and the day before; history: {history or 'the day before'}."
+        return f"{judged}."
     said = ", ".join(f"{name} {_score(score)}" for name, score in sorted(worst.votes.items()))
-    return f"Compared with {against}; history: {history}; {len(worst.votes)} of {worst.detectors} agree: {said}."
-
-
-def link(anomaly: Anomaly) -> str:
-    """Metrics Explorer, in the project, at exactly the anomaly's series and the hours round it; else nothing.
-
-    The address has the form that the console itself gives it, which Google does not promise to keep.
-    """
-    if "." not in anomaly.metric.partition("/")[0] or anomaly.metric in RATIOS or anomaly.resource.type in {"", "file"}:
-        return ""
-    conditions = [f'metric.type="{_value(anomaly.metric)}"', f'resource.type="{_value(anomaly.resource.type)}"']
-    conditions += [f'resource.label."{_value(k)}"="{_value(v)}"' for k, v in sorted(anomaly.resource.labels.items())]
-    conditions += [f'{_label(k)}="{_value(v)}"' for k, v in sorted(anomaly.labels.items())]
-    aligner = "ALIGN_RATE" if anomaly.unit.endswith("/s") else "ALIGN_MEAN"
-    aggregation = {
-        "perSeriesAligner": aligner,
-        "alignmentPeriod": f"{anomaly.step}s",
-        "crossSeriesReducer": "REDUCE_SUM",
-    }
-    shown = {"timeSeriesFilter": {"filter": " ".join(conditions), "aggregations": [aggregation]}}
-    state = {"xyChart": {"dataSets": [{**shown, "targetAxis": "Y1", "plotType": "LINE"}]}}
-    around = timedelta(hours=6)
-    times = f"startTime={utc(anomaly.start - around)};endTime={utc(anomaly.end + around)}"
-    page = quote(json.dumps(state, separators=(",", ":")), safe=":,")
-    return f"{EXPLORER};{times}?project={quote(anomaly.project, safe='')}&pageState={page}"
-
-
-def _label(name: str) -> str:
-    """How a filter names a metric's label, or one of its resource's metadata (`metadata.user_labels.role`)."""
-    if not name.startswith("metadata."):
-        return f'metric.label."{_value(name)}"'
-    part, _, label = name.removeprefix("metadata.").partition(".")
-    return f'metadata.{part}."{_value(label)}"'
-
-
-def _value(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+    return f"{judged}; {len(worst.votes)} of {worst.detectors} agree: {said}."

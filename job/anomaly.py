@@ -75,6 +75,9 @@ class Anomaly(BaseModel):
     excess_unit: str = Field(description="Unit of the excess (By, packets).")
     step: int = Field(description="Length of a period in seconds.")
     history: dict[str, str] = Field(description="How much past each detector with a baseline judged by.")
+    link: str | None = Field(
+        None, description="Metrics Explorer, at exactly this series and its time; null where it has none."
+    )
     sentence: str = Field(description="The event in one sentence.")
 
     def line(self) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from job import account
 from job.anomaly import SCHEMA, Anomaly, Resource, Time, band
+from job.explorer import link
 from job.kinship import Slot, Thing, groups, last, replaceable, slot, thing
 from job.nature import LEADS, LOOK, Nature, Shape, movement, nature
 from job.ratio import RATIOS
@@ -317,7 +318,7 @@ def _incident(cluster: Cluster, judged: Judged, shapes: Mapping[str, Shape]) -> 
         top=tuple(TopSeries(anomaly=a.id, metric=a.metric, where=thing(a).name, sentence=a.sentence) for a in top),
         anomalies=tuple(a.id for a in every),
         over=state == "closed" and all(judged.over(a) for a in ends),
-        link=account.link(worst),
+        link=link(worst),
         sentence="",
     )
     return draft.model_copy(update={"sentence": account.sentence(draft, worst, _ended(ends))})

@@ -7,6 +7,7 @@ from typing import Any
 
 from job import account
 from job.anomaly import BANDS, band
+from job.explorer import link
 from job.found import Found
 from job.incident import Incident
 from job.kinship import Thing
@@ -107,7 +108,7 @@ def _drawn(incident: Incident, found: Found) -> Iterator[tuple[Trace, tuple[Any,
         for trace in found.traces.get(key(a.project, a.query, a.resource, a.labels), ()):
             ends = trace.start + timedelta(seconds=trace.step) * len(trace.value)
             if trace.start < incident.end and ends > incident.start:
-                yield trace, (*trace.key, trace.start), account.link(a)
+                yield trace, (*trace.key, trace.start), link(a)
 
 
 def _charts(found: Found, since: datetime, until: datetime) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:

@@ -12,6 +12,7 @@ from detectors.duration import text as duration_text
 from job import sentence
 from job.anomaly import SCHEMA, Anomaly, Kind, identity, split_labels
 from job.event import Event
+from job.explorer import link
 from job.lasting import AROUND, Columns
 from job.opinion import Opinion
 from job.outage import BEFORE
@@ -77,7 +78,7 @@ def record(
         history={name: duration_text(subject.histories[name]) for name in said},
         sentence="",
     )
-    return draft.model_copy(update={"sentence": sentence.of(draft)})
+    return draft.model_copy(update={"link": link(draft) or None, "sentence": sentence.of(draft)})
 
 
 def _said(scores: Mapping[str, Scores], event: Event) -> dict[str, float]:

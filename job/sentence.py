@@ -13,15 +13,15 @@ def of(anomaly: Anomaly) -> str:
     what = f"{noun(anomaly.metric)} of {clean(anomaly.series)}"
     when = f"{anomaly.peak:%Y-%m-%d %H:%M} UTC"
     length = lasting(anomaly.end - anomaly.start)
-    usual = _usual(anomaly)
     if anomaly.kind in {"absent", "zero"}:
         return _outage(anomaly, what, when, length)
     before = ", going on from the day before" if anomaly.continued else ""
     end = ENDLESS if anomaly.adopted else ""
+    begun = f"{anomaly.start:{'%H:%M' if anomaly.start.date() == anomaly.peak.date() else '%Y-%m-%d %H:%M'}}"
     return (
         f"{what} {'rose' if anomaly.direction == 'up' else 'fell'} to {quantity(anomaly.observed or 0.0, anomaly.unit)}"
-        f" at {anomaly.peak:%Y-%m-%d %H:%M} UTC, {usual} expected{_times(anomaly)}; {_for(anomaly, length)} from"
-        f" {anomaly.start:%H:%M}{before}{end}; {len(anomaly.votes)} of {anomaly.detectors} detectors."
+        f" at {when}, {_usual(anomaly)} expected{_times(anomaly)}; {_for(anomaly, length)} from {begun}{before}{end};"
+        f" judged by {_judged(anomaly)}; {len(anomaly.votes)} of {anomaly.detectors} detectors."
     )
 
 
@@ -34,7 +34,7 @@ def _outage(anomaly: Anomaly, what: str, when: str, length: str) -> str:
     told = f"{still} at {when}, going on from the day before" if anomaly.continued else f"{now} at {when}"
     end = ENDLESS if anomaly.adopted else ""
     more = " more" if anomaly.continued and not anomaly.ongoing else ""
-    usual = f"{_usual(anomaly)} was expected"
+    usual = f"{_usual(anomaly)} was expected, by {_judged(anomaly)}"
     if idling(anomaly):
         usual = f"it was idle then, but reported every {lasting(timedelta(seconds=anomaly.step))}"
     return f"{what} {told}, {_for(anomaly, length)}{more}{end}; {usual}."
@@ -43,6 +43,30 @@ def _outage(anomaly: Anomaly, what: str, when: str, length: str) -> str:
 def idling(anomaly: Anomaly) -> bool:
     """Whether points are missed of what did nothing."""
     return anomaly.kind == "absent" and idle(anomaly.expected, anomaly.unit, timedelta(seconds=anomaly.step))
+
+
+def _judged(anomaly: Anomaly) -> str:
+    """The slot of the season and the history that it was judged on."""
+    told = history(anomaly)
+    return against(anomaly) + (f" (history: {told})" if told else "")
+
+
+def against(anomaly: Anomaly) -> str:
+    """What it was compared with: the time before, the slot of the season at its peak, its group."""
+    hour = f"{anomaly.peak:%H:%M} UTC"
+    known = anomaly.history.keys()
+    before = ["the hours before"] if "adaptive" in known else []
+    slot = [f"a usual {anomaly.peak:%A} {hour}"] if "seasonal" in known else []
+    slot = slot or ([f"a usual {hour}"] if known & {"adaptive", "stl"} else [])
+    day = ["the day before"] if anomaly.kind in {"zero", "absent"} else []
+    group = ["its group"] if "peers" in known else []
+    *most, last = [*before, *slot, *day, *group] or ["the time before"]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def history(anomaly: Anomaly) -> str:
+    """How much past each detector with a baseline judged by: `ewma 2d, zscore 2d6h`."""
+    return ", ".join(f"{clean(name)} {length}" for name, length in sorted(anomaly.history.items()))
 
 
 def noun(metric: str) -> str:

@@ -1,6 +1,7 @@
 import json
 import random
 from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -168,8 +169,16 @@ def test_the_link_opens_metrics_explorer_at_the_series_and_its_time() -> None:
     assert "startTime=2026-11-21T21:10:00Z;endTime=2026-11-22T09:40:00Z" in unquote(parts.path)
 
 
-def test_recorded_files_have_no_link() -> None:
-    (incident,) = group([anomaly(resource={"type": "file", "labels": {}}, metric="bytes_in", labels={"host": "a"})])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"resource": {"type": "file", "labels": {}}, "metric": "bytes_in"},
+        {"metric": "derived.netanomaly/vm/received_packet_size"},
+        {"labels": {"endless": "x" * 10_000}},
+    ],
+)
+def test_what_metrics_explorer_does_not_know_has_no_link(given: dict[str, Any]) -> None:
+    (incident,) = group([anomaly(**given)])
     assert incident.link == ""
 
 

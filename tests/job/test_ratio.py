@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from detectors import Frame
-from job.account import link
 from job.commands.prepare import prepare
 from job.config import Settings
 from job.errors import ConfigError
+from job.explorer import link
 from job.kinship import slot
 from job.log import plain_lines
 from job.ratio import PRESETS, RATIOS, Ratio, split

@@ -62,10 +62,17 @@ def test_one_line_is_one_record_for_good() -> None:
         '"kind": "spike", "direction": "up", "severity": 72, "score": 12.4, "votes": {"ewma": 11.9, "zscore": 12.9}, '
         '"detectors": 3, "observed": 12400000.0, "expected": 2000000.0, "lower": 1000000.0, "upper": 3000000.0, '
         '"unit": "By/s", "excess": 9000000000.0, "excess_unit": "By", "step": 300, '
-        '"history": {"ewma": "2d", "zscore": "2d6h"}, '
+        '"history": {"ewma": "2d", "zscore": "2d6h"}, "link": null, '
         '"sentence": "sent bytes of web-1 (europe-west1-b) rose to 12.4 MB/s at 2026-11-22 03:15 UTC, '
-        '1 MB/s to 3 MB/s expected (6.2x the expected 2 MB/s); for 25m from 03:10; 2 of 3 detectors."}'
+        "1 MB/s to 3 MB/s expected (6.2x the expected 2 MB/s); for 25m from 03:10; "
+        'judged by the time before (history: ewma 2d, zscore 2d6h); 2 of 3 detectors."}'
     )
+
+
+def test_a_record_from_before_there_were_links_is_read() -> None:
+    old = json.loads(anomaly(link="https://x").line())
+    del old["link"]
+    assert Anomaly.model_validate(old) == anomaly()
 
 
 def test_the_table_as_a_person_sees_it() -> None:
