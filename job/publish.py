@@ -1,9 +1,12 @@
 """What the last task out does: say which incidents opened and closed, and render the pages of the days of the run."""
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from time import sleep
 from typing import Any, Literal
 
 from job.errors import Conflict, Failed, NetanomalyError
@@ -22,6 +25,12 @@ LATEST = "reports/latest.json"
 LOUD = 70
 """Incidents from this severity up are warnings in the log."""
 
+CLAIM = "saying"
+"""In the meta of a day's published incidents: who is about to say what is new of them."""
+
+TURNS = 10
+"""So often somebody else's claim is looked at again before he is taken for dead."""
+
 Change = tuple[Literal["opened", "closed", "amended"], Incident]
 
 
@@ -29,7 +38,8 @@ Change = tuple[Literal["opened", "closed", "amended"], Incident]
 class Telling:
     """How the findings of a run are told: what is muted, and how many incidents of a day may be announced (0: all).
 
-    `writer` tells one task from another, so that of two that write the same only one has written it.
+    `writer` tells one task from another, so that of two that write the same only one says it, and `wait` is what is
+    done until what another is about to say is looked at again.
     """
 
     store: Store
@@ -38,6 +48,7 @@ class Telling:
     most: int = 0
     backfill: bool = False
     writer: str = ""
+    wait: Callable[[], object] = field(default=partial(sleep, 0.5))
 
 
 def records(store: Store, execution: str, now: datetime) -> list[dict[str, Any]]:
@@ -99,13 +110,27 @@ def publish(telling: Telling, execution: str, tasks: int, now: datetime) -> Told
     new: set[str] = set()
     for day in days:
         here = [piece for piece in slices if piece["day"] == str(day)]
-        if all(p["status"] == "complete" for p in here) and telling.store.head(page_name(day)):
+        of = _of(slices, day)
+        if all(p["status"] == "complete" for p in here) and _rendered(telling.store, day) == of:
             continue
         skipped = [Skipped(p["slice"], p["error"] or "") for p in here if p["status"] == "failed"]
-        told_of = one_day(telling, day, sorted(skipped, key=lambda s: s.what))
+        told_of = one_day(telling, day, sorted(skipped, key=lambda s: s.what), of)
         every |= {i.id: i for i in told_of.incidents}
         new |= told_of.new
     return Told(tuple(sorted(every.values(), key=rank)), frozenset(new))
+
+
+def _of(slices: Iterable[dict[str, Any]], day: date) -> str:
+    """Names the objects that the page of a day is made of: those of the day and of the days beside it."""
+    beside = {str(day - DAY), str(day), str(day + DAY)}
+    made = sorted((piece["slice"], piece["version"]) for piece in slices if piece["day"] in beside)
+    return hashlib.sha256(json.dumps(made).encode()).hexdigest()[:16]
+
+
+def _rendered(store: Store, day: date) -> str:
+    """What the page that is there was made of; the run that wrote the anomalies may have been killed before it."""
+    there = store.head(page_name(day))
+    return there.meta.get("of", "") if there else ""
 
 
 def page_name(day: date) -> str:
@@ -113,8 +138,8 @@ def page_name(day: date) -> str:
     return f"reports/{day}.html"
 
 
-def one_day(telling: Telling, day: date, skipped: Sequence[Skipped] = ()) -> Told:
-    """Tell what is new of a day, and render its page."""
+def one_day(telling: Telling, day: date, skipped: Sequence[Skipped] = (), of: str = "") -> Told:
+    """Tell what is new of a day, and render its page, with the name of what it is made `of`."""
     start = datetime.combine(day, time(), UTC)
     found = find(telling.store, start, start + DAY, ended=APART)
     if found.problems:
@@ -124,7 +149,7 @@ def one_day(telling: Telling, day: date, skipped: Sequence[Skipped] = ()) -> Tol
     incidents = tuple(i for i in incidents if i.end > start)  # those before are only told to be over
     told = Told(incidents, new)
     page = render(replace(found, incidents=incidents), start, start + DAY, skipped, told.held)
-    put_over(telling.store, page_name(day), page.encode())
+    put_over(telling.store, page_name(day), page.encode(), {"of": of})
     _point(telling.store, day, found, told)
     return told
 
@@ -137,40 +162,60 @@ def tell(telling: Telling, found: Found, day: date) -> tuple[tuple[Incident, ...
     new: set[str] = set()
     for begun in sorted({day, *(i.start.date() for i in now.values())}):
         mine = [i for i in now.values() if i.start.date() == begun]
-        changes = _written(telling, f"{LEDGER}date={begun}/incidents.jsonl", mine, sweep=begun == day)
-        for change in changes:
-            _say(telling, change, day)
-        new |= {incident.id for what, incident in changes if what == "opened"}
+        said = _written(telling, f"{LEDGER}date={begun}/incidents.jsonl", mine, day, sweep=begun == day)
+        new |= {incident.id for what, incident in said if what == "opened"}
     held = sum(1 for i in now.values() if not i.told and not i.muted)
     if held:
         telling.log("WARNING", "incidents.held", f"{held} incidents of {day} held back by the limit", held=held)
     return tuple(sorted(now.values(), key=rank)), frozenset(new)
 
 
-def _written(telling: Telling, name: str, mine: Sequence[Incident], *, sweep: bool) -> list[Change]:
-    """Write a day's published incidents, and return what changed by that; nothing is written when nothing did."""
+def _written(telling: Telling, name: str, mine: Sequence[Incident], day: date, *, sweep: bool) -> list[Change]:
+    """Say what changed of a day's published incidents, and write them; nothing is written when nothing did.
+
+    They are written only when all is said, so that whoever is killed between leaves it to be said again rather than
+    never; and whoever is about to say it puts his name on what is there before, so that two at once say it once.
+    """
+    said: list[Change] = []
     for _ in range(5):
-        there = telling.store.get(name)
-        known = {i.id: i for i in entries(name, there.data if there else b"", [])}
-        after = {**known, **{i.id: i for i in mine}}
-        if sweep:  # what later points took back is over
-            gone = [i for i in known.values() if not i.over and i.id not in {m.id for m in mine}]
-            after |= {i.id: i.model_copy(update={"state": "closed", "over": True}) for i in gone}
+        there = _free(telling, name)
+        data, head = (there.data, there.head) if there else (b"", None)
+        known = {i.id: i for i in entries(name, data, [])}
+        after = _after(known, mine, sweep=sweep)
         try:
-            _put(telling, name, after.values(), there)
+            if changes := [change for change in _changes(known, after) if change not in said]:
+                head = telling.store.put(name, data, meta={CLAIM: telling.writer}, replaces=head)
+            for change in changes:
+                _say(telling, change, day)
+                said.append(change)
+            lines = "".join(i.line() + "\n" for i in sorted(after.values(), key=lambda i: (i.start, i.id))).encode()
+            if lines != data or (head and CLAIM in head.meta):
+                telling.store.put(name, lines, replaces=head)
         except Conflict:
             continue
-        return list(_changes(known, after))
+        return said
     raise Conflict(f"{name} was changed by others five times while it was written; try again")
 
 
-def _put(telling: Telling, name: str, incidents: Iterable[Incident], there: Object | None) -> None:
-    data = "".join(i.line() + "\n" for i in sorted(incidents, key=lambda i: (i.start, i.id))).encode()
-    if data != (there.data if there else b""):
-        telling.store.put(name, data, meta={"writer": telling.writer}, replaces=there.head if there else None)
+def _free(telling: Telling, name: str) -> Object | None:
+    """What is there, once nobody else is about to say something of it; he may have been killed, so there is an end."""
+    there = telling.store.get(name)
+    for _ in range(TURNS):
+        if not there or there.head.meta.get(CLAIM, telling.writer) == telling.writer:
+            break
+        telling.wait()
+        there = telling.store.get(name)
+    return there
 
 
-def _changes(before: dict[str, Incident], after: dict[str, Incident]) -> Iterator[Change]:
+def _after(known: Mapping[str, Incident], mine: Sequence[Incident], *, sweep: bool) -> dict[str, Incident]:
+    """The published incidents with those that were found; in a sweep, what later points took back is over."""
+    after = {**known, **{i.id: i for i in mine}}
+    gone = [i for i in known.values() if not i.over and i.id not in {m.id for m in mine}] if sweep else []
+    return after | {i.id: i.model_copy(update={"state": "closed", "over": True}) for i in gone}
+
+
+def _changes(before: Mapping[str, Incident], after: Mapping[str, Incident]) -> Iterator[Change]:
     """What is to be said: each incident's opening, each worsening and its closing, once."""
     for key, incident in sorted(after.items(), key=lambda item: rank(item[1])):
         if not incident.told:

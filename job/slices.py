@@ -53,6 +53,7 @@ class Outcome:
 
     `status`: done; complete (an earlier run of this backfill had done it); kept (the object there covers more of the
     day than could be judged now); waiting (nothing of the day has settled yet); failed (`error` says why).
+    `version` is that of the object that is there then, 0 where there is none.
     """
 
     slice: Slice
@@ -67,6 +68,7 @@ class Outcome:
     seconds: float = 0.0
     error: str = ""
     exit_status: int = 0
+    version: int = 0
 
 
 @dataclass(frozen=True)
@@ -155,10 +157,10 @@ def _begin(job: Job, piece: Slice) -> _Todo | Outcome:
     told = fingerprint(job, query, policy_of(job.settings, query), quiet)
     meta = {"until": utc(end), "fingerprint": told, "schema": str(SCHEMA)}
     there = job.store.head(f"anomalies/{piece.name}")
-    if _complete(job, there, meta, piece):
-        return Outcome(piece, "complete", until=end)
-    if _covered(there) > end:
-        return Outcome(piece, "kept", until=_covered(there))
+    if there and _complete(job, there, meta, piece):
+        return Outcome(piece, "complete", until=end, version=there.version)
+    if there and _covered(there) > end:
+        return Outcome(piece, "kept", until=_covered(there), version=there.version)
     return _Todo(piece, end, meta, there, quiet)
 
 
@@ -275,9 +277,10 @@ def _part(frame: Frame, start: datetime, end: datetime, past: Past | None) -> tu
 def _end(job: Job, one: _Todo, tally: Tally) -> Outcome:
     """Store what was found of a slice."""
     anomalies = tuple(sorted(tally.anomalies, key=lambda a: (a.start, a.id)))
+    written = None
     if tally.series or one.there:
         with job.meter("write"):
-            _write(job, one, tally, anomalies)
+            written = _write(job, one, tally, anomalies)
     return Outcome(
         one.slice,
         "done",
@@ -288,15 +291,16 @@ def _end(job: Job, one: _Todo, tally: Tally) -> Outcome:
         warming_up=tuple(sorted(tally.young)),
         suppressed=dict(sorted(tally.suppressed.items())),
         anomalies=anomalies,
+        version=written.version if written else 0,
     )
 
 
-def _write(job: Job, one: _Todo, tally: Tally, anomalies: tuple[Anomaly, ...]) -> None:
+def _write(job: Job, one: _Todo, tally: Tally, anomalies: tuple[Anomaly, ...]) -> Head | None:
     """Write the slice's objects, the series first, so that whoever sees the anomalies can see their series, too."""
     beside = f"{series.NAME}{one.slice.name}"
     plot = series.lines(_looked(one, tally), tally.traces)
     _put(job.store, beside, plot, one.meta, job.store.head(beside), one.end)
-    _put(job.store, f"anomalies/{one.slice.name}", lines(anomalies), one.meta, one.there, one.end)
+    return _put(job.store, f"anomalies/{one.slice.name}", lines(anomalies), one.meta, one.there, one.end)
 
 
 def _looked(one: _Todo, tally: Tally) -> series.Looked:
@@ -318,9 +322,9 @@ def _looked(one: _Todo, tally: Tally) -> series.Looked:
     )
 
 
-def _complete(job: Job, there: Head | None, meta: Mapping[str, str], piece: Slice) -> bool:
+def _complete(job: Job, there: Head, meta: Mapping[str, str], piece: Slice) -> bool:
     """Whether an earlier run of the same backfill has done this slice, and the whole of its day."""
-    if not job.backfill or job.settings.fresh or there is None or there.meta != meta:
+    if not job.backfill or job.settings.fresh or there.meta != meta:
         return False
     return meta["until"] == utc(piece.start + DAY)
 
@@ -333,18 +337,18 @@ def _covered(there: Head | None) -> datetime:
         return NOTHING
 
 
-def _put(store: Store, place: str, data: bytes, meta: Mapping[str, str], there: Head | None, end: datetime) -> None:
-    """Write the slice's object, unless another run has meanwhile written one that covers more."""
+def _put(
+    store: Store, place: str, data: bytes, meta: Mapping[str, str], there: Head | None, end: datetime
+) -> Head | None:
+    """Write the slice's object, unless another run has meanwhile written one that covers more; what is there then."""
     for _ in range(5):
         try:
-            store.put(place, data, meta=meta, replaces=there)
+            return store.put(place, data, meta=meta, replaces=there)
         except Conflict:
             there = store.head(place)
             if _covered(there) > end:
-                return
-        else:
-            return
-    store.put(place, data, meta=meta, replaces=there)
+                return there
+    return store.put(place, data, meta=meta, replaces=there)
 
 
 def policy_of(settings: Settings, query: Query) -> Policy:
@@ -404,6 +408,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "day": str(piece.day),
         "status": outcome.status,
         "until": utc(outcome.until) if outcome.until else None,
+        "version": outcome.version,
         "series": outcome.series,
         "points": outcome.points,
         "tested": outcome.tested,

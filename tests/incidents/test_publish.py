@@ -1,5 +1,6 @@
 import io
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,8 +17,8 @@ from job.store import put_over
 from job.store.folder import Folder
 from tests.incidents.events import MINUTE, event
 from tests.job.command import netanomaly
+from tests.job.work import HOUR, Meddling, backfill, bench, tree
 from tests.job.work import NIGHT as PRESENT
-from tests.job.work import Meddling, backfill, bench, tree
 from tests.page.findings import DAY, NEXT
 
 
@@ -151,6 +152,66 @@ def test_two_that_tell_at_once_tell_once(tmp_path: Path) -> None:
     assert '"incident.opened"' in other.logged.getvalue()
 
 
+class Killed(BaseException):
+    """The process was ended between two of its steps."""
+
+
+def killed_after(steps: int) -> Callable[..., None]:
+    """Something that may be done so often, and at the next time ends the process."""
+    left = [steps]
+
+    def step(*_: object, **__: object) -> None:
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+
+    return step
+
+
+@pytest.mark.parametrize(("puts", "times"), [(0, 1), (1, 2), (2, 1)])
+def test_who_is_killed_leaves_nothing_unsaid(tmp_path: Path, puts: int, times: int) -> None:
+    teller, retry = Teller(tmp_path, writer="one"), Teller(tmp_path, writer="retry", wait=lambda: None)
+    teller.write(ON)
+    teller.telling = replace(teller.telling, store=Meddling(teller.store, killed_after(puts)))
+    with pytest.raises(Killed):
+        teller.tell()
+    said = [teller.logged.getvalue(), *(str(retry.tell()) for _ in range(2))]
+    assert sum("opened" in each for each in said) == times  # twice only where it was killed just after saying it
+
+
+def test_who_is_killed_before_saying_it_leaves_it_to_the_next(tmp_path: Path) -> None:
+    teller = Teller(tmp_path, writer="one")
+    teller.write(ON)
+    teller.telling = replace(teller.telling, log=killed_after(0))
+    with pytest.raises(Killed):
+        teller.tell()
+    retry = Teller(tmp_path, writer="retry", wait=lambda: None)
+    assert [retry.tell() for _ in range(2)] == [[("opened", "WARNING")], []]
+    assert [meta for _, meta in tree(tmp_path, "incidents/").values()] == [{}]
+
+
+def test_a_claim_to_what_has_vanished_meanwhile_is_cleared(tmp_path: Path) -> None:
+    teller, next_one = Teller(tmp_path, writer="one"), Teller(tmp_path, writer="next", wait=lambda: None)
+    teller.write(ON)
+    teller.telling = replace(teller.telling, log=killed_after(0))
+    with pytest.raises(Killed):
+        teller.tell()
+    teller.write()
+    assert next_one.tell() == []
+    assert tree(tmp_path, "incidents/") == {"incidents/date=2026-11-22/incidents.jsonl": (b"", {})}
+
+
+def test_who_finds_another_about_to_say_it_lets_him(tmp_path: Path) -> None:
+    slow, other = Teller(tmp_path, writer="slow"), Teller(tmp_path, writer="other")
+    slow.write(ON)
+    slowly = replace(slow.telling, log=killed_after(0))
+    with pytest.raises(Killed):
+        one_day(slowly, DAY.date())  # so far he has come
+    other.telling = replace(other.telling, wait=slow.tell)
+    assert other.tell() == []
+    assert '"incident.opened"' in slow.logged.getvalue()
+
+
 def test_the_pointer_never_goes_back(tmp_path: Path) -> None:
     teller = Teller(tmp_path)
     teller.tell(NEXT)
@@ -176,6 +237,24 @@ def test_the_last_task_out_renders_and_tasks_make_the_same_pages(tmp_path: Path)
         "reports/2026-11-21.html",
         "reports/latest.json",
     ]
+
+
+def test_a_backfill_that_was_killed_before_it_told_what_it_wrote_tells_it_when_it_goes_on(tmp_path: Path) -> None:
+    logged = io.StringIO()
+    telling = Telling(Folder(tmp_path), json_lines(logged), Mutes())
+    bench(tmp_path, PRESENT - HOUR, hours=40).run()
+    publish(telling, "e1", 1, PRESENT - HOUR)
+    for name in telling.store.names("incidents/"):
+        telling.store.delete(name)
+    logged.truncate(0)
+    backfill(tmp_path).run(execution="killed")
+    again = backfill(tmp_path)
+    assert {o.status for o in again.run(execution="again")} == {"complete"}
+    publish(telling, "again", 1, PRESENT)
+    assert "incident.opened" in logged.getvalue()
+    before = len(logged.getvalue())
+    publish(telling, "again", 1, PRESENT)
+    assert len(logged.getvalue()) == before
 
 
 def test_a_slice_that_failed_is_named_on_the_page(tmp_path: Path) -> None:
