@@ -8,7 +8,7 @@ from detectors import CAP
 from job.anomaly import Anomaly
 from job.kinship import Thing, groups
 from job.sentence import against, history, idling, noun
-from job.units import clean, lasting, quantity
+from job.units import between, clean, lasting, quantity
 
 if TYPE_CHECKING:
     from job.incident import Incident
@@ -113,8 +113,8 @@ _KINDS = {
 def _what(worst: Anomaly) -> str:
     """What the worst series did."""
     what = noun(worst.metric)
-    usual = f"{quantity(worst.expected, worst.unit)} expected, {quantity(worst.lower, worst.unit)} to "
-    usual += f"{quantity(worst.upper, worst.unit)} usual"
+    band = between(worst.lower, worst.upper, worst.unit)
+    usual = f"{quantity(worst.expected, worst.unit)} expected, {band} usual"
     if idling(worst):
         often = lasting(timedelta(seconds=worst.step))
         return f"{what} stopped reporting (idle then, but it had reported every {often})"

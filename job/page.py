@@ -41,10 +41,12 @@ def render(found: Found, since: datetime, until: datetime, skipped: Sequence[Ski
     """
     incidents = found.incidents
     charts = dict(_charts(found, since, until))
+    judged = max((one.until for one in found.looked), default=until)
     page: str = template("page.html").render(
         title=_title(since, until),
         summary=_summary(incidents),
-        until=utc(max((one.until for one in found.looked), default=until)),
+        judged=utc(judged),
+        partly=judged < until,
         rows=[_row(i, found, charts) for i in incidents],
         natures=sorted({i.nature for i in incidents}),
         bands=[name for _, name in BANDS],
@@ -87,6 +89,8 @@ def _row(incident: Incident, found: Found, charts: Mapping[tuple[Any, ...], dict
     return {
         "incident": incident,
         "band": band(incident.severity),
+        "start": _ms(incident.start),
+        "end": _ms(incident.end),
         "lasted": lasting(timedelta(seconds=incident.duration)),
         "where": clean(incident.where, 120),
         "affected": account.affected(incident),
@@ -181,7 +185,7 @@ def _looked(found: Found) -> Iterator[dict[str, Any]]:
         yield {
             "project": project,
             "metric": metric,
-            "until": utc(max(one.until for one in each)),
+            "until": f"{max(one.until for one in each):%Y-%m-%d %H:%M}",
             "series": max(one.series for one in each),
             "tested": sum(one.tested for one in each),
             "flagged": sum(one.flagged for one in each),

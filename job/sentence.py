@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from job.anomaly import Anomaly
-from job.units import clean, idle, lasting, quantity
+from job.units import between, clean, idle, lasting, quantity
 
 ENDLESS = "; it did not end, but is taken for the new normal from then on"
 
@@ -82,9 +82,7 @@ def _usual(anomaly: Anomaly) -> str:
     """The band, or the expected value where the band is not narrower than it."""
     if anomaly.expected != anomaly.expected:  # NaN
         return "more"
-    if anomaly.lower == anomaly.upper:
-        return quantity(anomaly.expected, anomaly.unit)
-    return f"{quantity(anomaly.lower, anomaly.unit)} to {quantity(anomaly.upper, anomaly.unit)}"
+    return between(anomaly.lower, anomaly.upper, anomaly.unit)
 
 
 def _times(anomaly: Anomaly) -> str:

@@ -44,6 +44,18 @@ def quantity(value: float, unit: str) -> str:
     return f"{digits}{prefix} {noun}{slash}{per}"
 
 
+def between(lower: float, upper: float, unit: str) -> str:
+    """Write a band of values, its unit once where both ends have the same.
+
+    >>> between(1.1e6, 1.9e6, "By/s"), between(900, 1.2e6, "By/s"), between(0, 230, "packets/s"), between(5, 5, "1")
+    ('1.1 to 1.9 MB/s', '900 B/s to 1.2 MB/s', '0 to 230 packets/s', '5')
+    """
+    (low, _, less), (high, _, more) = (quantity(value, unit).partition(" ") for value in (lower, upper))
+    if lower == upper:
+        return quantity(upper, unit)
+    return f"{low} to {high} {more}".rstrip() if lower == 0 or less == more else f"{low} {less} to {high} {more}"
+
+
 def total_unit(unit: str) -> str:
     """The unit of a rate summed over time: `By/s` adds up to `By`; any other unit gets a `·s`."""
     return unit.removesuffix("/s") if unit.endswith("/s") else f"{unit}·s"

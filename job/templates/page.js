@@ -24,6 +24,13 @@
     return bar;
   }
 
+  // Traffic is drawn from nothing up, with room to see a line at nothing, unless it stays far above.
+  function upright(chart) {
+    const seen = [...chart.value, ...chart.lower, ...chart.upper].filter((v) => v !== null);
+    const [low, high] = [Math.min(...seen), Math.max(...seen)];
+    return new Bokeh.DataRange1d(low >= 0 && low < high / 2 ? { start: -0.05 * high } : {});
+  }
+
   function draw(figure) {
     if (figure.dataset.drawn) return;
     figure.dataset.drawn = "1";
@@ -35,11 +42,14 @@
     const source = new Bokeh.ColumnDataSource({ data: { x, value: nan(chart.value), expected: nan(chart.expected), lower: nan(chart.lower), upper: nan(chart.upper) } });
     const plot = Bokeh.Plotting.figure({
       height: 220, sizing_mode: "stretch_width", x_axis_type: "datetime",
-      x_range: new Bokeh.Range1d({ start: chart.start, end, bounds: [chart.start, end] }),
+      x_range: new Bokeh.Range1d({ start: chart.start, end, bounds: [chart.start, end] }), y_range: upright(chart),
       tools: "pan,xwheel_zoom,xbox_zoom,reset,save", y_axis_label: chart.unit, x_axis_label: "UTC",
     });
-    for (const [left, right] of chart.events) {
-      if (right > chart.start && left < end) plot.add_layout(new Bokeh.BoxAnnotation({ left, right, fill_color: colour("critical"), fill_alpha: 0.12, line_color: null }));
+    const { start: from, end: to } = figure.closest(".incident").dataset; // what the others of the day were is paler
+    for (const [left, right] of chart.events.filter(([left, right]) => right > chart.start && left < end)) {
+      const mine = left < +to && right > +from;
+      plot.add_layout(new Bokeh.BoxAnnotation({ left, right, fill_color: colour("critical"), fill_alpha: mine ? 0.18 : 0.06, line_color: null }));
+      if (mine) plot.add_layout(new Bokeh.Span({ location: left, dimension: "height", line_color: colour("critical"), line_width: 1.5 }));
     }
     plot.varea({ x: { field: "x" }, y1: { field: "lower" }, y2: { field: "upper" }, source, fill_color: colour("link"), fill_alpha: 0.2, legend_label: "usual" });
     plot.line({ x: { field: "x" }, y: { field: "expected" }, source, line_color: colour("link"), line_dash: "dashed", legend_label: "expected" });
@@ -132,6 +142,18 @@
     window.addEventListener("beforeprint", () => [...document.querySelectorAll(".incident:not([hidden])")].slice(0, 10).forEach((item) => { item.firstElementChild.open = true; }));
   }
 
+  // A page says when; only who opens it knows how long ago that is, and on which clock.
+  function ago() {
+    for (const time of document.querySelectorAll("time")) {
+      const minutes = Math.floor((Date.now() - Date.parse(time.dateTime)) / 60000);
+      time.title = new Date(time.dateTime).toString();
+      if (minutes < 0) continue;
+      const [hours, days] = [Math.floor(minutes / 60), Math.floor(minutes / 1440)];
+      time.after(` (${days > 1 ? `${days} days` : hours ? `${hours}h${minutes % 60 ? `${minutes % 60}m` : ""}` : `${minutes}m`} ago)`);
+    }
+  }
+
+  ago();
   filters();
   if (window.Bokeh) { timeline(); charts(); }
   window.addEventListener("hashchange", follow);

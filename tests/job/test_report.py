@@ -64,7 +64,7 @@ def test_one_line_is_one_record_for_good() -> None:
         '"unit": "By/s", "excess": 9000000000.0, "excess_unit": "By", "step": 300, '
         '"history": {"ewma": "2d", "zscore": "2d6h"}, "link": null, '
         '"sentence": "sent bytes of web-1 (europe-west1-b) rose to 12.4 MB/s at 2026-11-22 03:15 UTC, '
-        "1 MB/s to 3 MB/s expected (6.2x the expected 2 MB/s); for 25m from 03:10; "
+        "1 to 3 MB/s expected (6.2x the expected 2 MB/s); for 25m from 03:10; "
         'judged by the time before (history: ewma 2d, zscore 2d6h); 2 of 3 detectors."}'
     )
 

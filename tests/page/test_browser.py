@@ -3,6 +3,7 @@
 import base64
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,35 @@ def test_the_keyboard_opens_an_incident_and_its_charts_follow(browser: Any, tmp_
     names = "return [...document.querySelectorAll('figure .plot[role=img]')].map(e => e.getAttribute('aria-label'))"
     assert all("bytes of" in name or "packets of" in name for name in browser.execute_script(names))
     assert complaints(browser) == []
+
+
+def test_a_chart_marks_its_own_incident_and_where_it_began(browser: Any, tmp_path: Path) -> None:
+    day = [event("in bytes", 5000, 1000, start=DAY + timedelta(hours=hours)) for hours in (3, 9)]
+    opened(browser, tmp_path, render(findings(day), DAY, NEXT))
+    wait_for(browser, "return [...document.querySelectorAll('figure')].every(f => f.plot)")
+    marks = """return [...document.querySelectorAll('figure')].map(f => f.plot.center
+        .filter(one => ['BoxAnnotation', 'Span'].includes(one.type))
+        .map(one => [one.left ?? one.location, one.fill_alpha]))"""
+    first, second = ((DAY + timedelta(hours=hours)).timestamp() * 1000 for hours in (3, 9))
+    assert sorted(browser.execute_script(marks)) == [
+        [[first, 0.06], [second, 0.18], [second, None]],
+        [[first, 0.18], [first, None], [second, 0.06]],
+    ]
+    starts = browser.execute_script("return [...document.querySelectorAll('figure')].map(f => f.plot.y_range.start)")
+    assert starts == pytest.approx([-0.25, -0.25])
+
+
+def test_it_says_how_long_ago(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(render(findings(many(1)), DAY, NEXT), encoding="utf-8")
+    for after, words in ((90, "1h30m"), (59, "59m"), (60 * 24 * 3, "3 days")):
+        now = f"Date.now = () => {(NEXT + timedelta(minutes=after)).timestamp() * 1000}"
+        added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": now})
+        browser.get(path.as_uri())
+        assert f"judged up to 2026-11-23 00:00 ({words} ago)" in browser.execute_script(
+            "return document.body.innerText"
+        )
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -53,6 +53,7 @@ def test_an_empty_day_says_so_and_loads_no_library() -> None:
     assert "No incidents." in page.text
     assert "Nothing was flagged on this day. What was looked at is below." in page.text
     assert "11,520" in page.text
+    assert not [words for words in ("could not be judged", "not over yet") if words in page.text]
     assert len(html) < 20_000
 
 
@@ -70,7 +71,8 @@ def test_the_page_says_what_happened_and_what_was_looked_at() -> None:
         "30m so far",
         "received_bytes_count",
         "3 by persistence",
-        "2026-11-22T03:40:00Z",
+        "judged up to 2026-11-22 03:40",
+        "The day is not over yet.",
     ):
         assert words in page.text
 
@@ -78,6 +80,7 @@ def test_the_page_says_what_happened_and_what_was_looked_at() -> None:
 def test_what_was_skipped_and_what_cannot_be_read_is_named() -> None:
     found = replace(findings([]), problems=("anomalies/x.jsonl line 3 is no anomaly record",))
     text = Page(render(found, DAY, NEXT, [Skipped("date=2026-11-22/metric=x", "quota <b>")])).text
+    assert "One part of it could not be judged" in text.partition("What was looked at")[0]
     assert "date=2026-11-22/metric=x: quota <b>" in text
     assert "line 3 is no anomaly record" in text
 
