@@ -89,7 +89,6 @@ def _row(incident: Incident, found: Found, charts: Mapping[tuple[Any, ...], dict
     return {
         "incident": incident,
         "band": band(incident.severity),
-        "start": _ms(incident.start),
         "end": _ms(incident.end),
         "lasted": lasting(timedelta(seconds=incident.duration)),
         "where": clean(incident.where, 120),

@@ -45,9 +45,10 @@
       x_range: new Bokeh.Range1d({ start: chart.start, end, bounds: [chart.start, end] }), y_range: upright(chart),
       tools: "pan,xwheel_zoom,xbox_zoom,reset,save", y_axis_label: chart.unit, x_axis_label: "UTC",
     });
-    const { start: from, end: to } = figure.closest(".incident").dataset; // what the others of the day were is paler
+    const item = figure.closest(".incident");
+    const [from, to] = [Date.parse(item.querySelector("time").dateTime), +item.dataset.end]; // the day's others are paler
     for (const [left, right] of chart.events.filter(([left, right]) => right > chart.start && left < end)) {
-      const mine = left < +to && right > +from;
+      const mine = left < to && right > from;
       plot.add_layout(new Bokeh.BoxAnnotation({ left, right, fill_color: colour("critical"), fill_alpha: mine ? 0.18 : 0.06, line_color: null }));
       if (mine) plot.add_layout(new Bokeh.Span({ location: left, dimension: "height", line_color: colour("critical"), line_width: 1.5 }));
     }
