@@ -15,6 +15,7 @@ from job.config import load
 from job.found import Found, find
 from job.incident import Incident
 from job.log import json_lines
+from job.ratio import RATIOS
 from job.run import Task, run
 from job.sources.synthetic import Injected, Synthetic
 
@@ -22,6 +23,9 @@ START = datetime(2026, 11, 2, tzinfo=UTC)
 """A Monday."""
 
 METRICS = "vm,nat,vpn,firewall"
+
+DERIVED = f"{METRICS},derived"
+"""The same and their ratios."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,12 @@ class Made:
 
 
 @contextmanager
-def made(vms: int, days: int, seed: int = 0, **settings: Any) -> Iterator[Made]:
+def made(vms: int, days: int, seed: int = 0, metrics: str = METRICS, **settings: Any) -> Iterator[Made]:
     """Run the job, as a backfill with its defaults, over so many days of so many machines."""
     end = START + timedelta(days=days)
     with tempfile.TemporaryDirectory() as place:
         fleet = {"vms": vms, "seed": seed, **settings}
-        given = {"output": str(Path(place)), "from": START, "to": end, "metrics": METRICS, "synthetic": fleet}
+        given = {"output": str(Path(place)), "from": START, "to": end, "metrics": metrics, "synthetic": fleet}
         job, every, _ = prepare(load(given, {}, str), {}, end, json_lines(io.StringIO()))
         run(job, every, Task("benchmark"))
         found = find(job.store, START, end, drawn=False)
@@ -57,4 +61,5 @@ def _of(injected: Injected, a: Anomaly) -> bool:
     labels = {f"resource.labels.{key}": value for key, value in a.resource.labels.items()}
     labels |= {f"metric.labels.{key}": value for key, value in a.labels.items()} | {"resource.type": a.resource.type}
     meets = a.start < injected.end and a.end > injected.start
-    return meets and a.metric in injected.metrics and injected.labels.items() <= labels.items()
+    touched = a.metric in {*injected.metrics, *RATIOS}
+    return meets and touched and injected.labels.items() <= labels.items()

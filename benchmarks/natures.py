@@ -1,9 +1,9 @@
-"""python -m benchmarks.natures [--short]: what was injected into made-up traffic, and what the job called it."""
+"""python -m benchmarks.natures [--short] [--derived]: what was injected into made-up traffic, and its names."""
 
 import sys
 from collections import Counter
 
-from benchmarks.made import Made, hit, made
+from benchmarks.made import DERIVED, METRICS, Made, hit, made
 
 RIGHT = {
     "surge": {"volumetric surge"},
@@ -54,9 +54,10 @@ def table(counts: Counter[tuple[str, str]]) -> str:
 def main() -> None:
     """Print the table."""
     days, seeds = (7, (1,)) if "--short" in sys.argv else (14, (1, 2))
+    metrics = DERIVED if "--derived" in sys.argv else METRICS
     counts: Counter[tuple[str, str]] = Counter()
     for seed in seeds:
-        with made(24, days, seed) as here:
+        with made(24, days, seed, metrics) as here:
             counts += confusion(here)
     print(table(counts))
 

@@ -1,9 +1,9 @@
-"""python -m benchmarks.noise [--short]: incidents on made-up traffic into which nothing was injected."""
+"""python -m benchmarks.noise [--short] [--derived]: incidents on made-up traffic into which nothing was injected."""
 
 import sys
 from collections import Counter
 
-from benchmarks.made import Made, made
+from benchmarks.made import DERIVED, METRICS, Made, made
 from job.anomaly import BANDS, band
 
 
@@ -24,9 +24,10 @@ def table(runs: list[Made]) -> str:
 def main() -> None:
     """Print the table."""
     days, seeds = (7, (1,)) if "--short" in sys.argv else (14, (1, 2))
+    metrics = DERIVED if "--derived" in sys.argv else METRICS
     runs = []
     for seed in seeds:
-        with made(24, days, seed, incidents=False) as here:
+        with made(24, days, seed, metrics, incidents=False) as here:
             runs.append(here)
     print(table(runs))
 

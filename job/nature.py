@@ -391,11 +391,9 @@ def asymmetry(of: Movement) -> Nature | None:
         rest = ways[other]
         goes_on = any(s.way == other for s in of.judged) if not rest else all(m.up for m in rest)
         if down and len(down) == len(ways[one]) and goes_on and (rest or any(m.silent for m in down)):
-            words = {"in": "received", "out": "sent"}
             said = "rose" if rest else "was not flagged"
-            return Nature(
-                "asymmetry", 0.75 if rest else 0.6, (f"{words[one]} traffic fell while {words[other]} traffic {said}",)
-            )
+            words = f"{_WORDS[one]} traffic fell while {_WORDS[other]} traffic {said}"
+            return Nature("asymmetry", 0.75 if rest else 0.6, (words,))
     return None
 
 
@@ -409,6 +407,55 @@ def saturation(of: Movement) -> Nature | None:
     return Nature("saturation", 0.8 + 0.1 * of.gateway, evidence)
 
 
+def ratios(of: Movement) -> Nature | None:
+    """What ratios tell while no traffic was flagged: they are steadier than what they are ratios of."""
+    if of.traffic:
+        return None
+    return _small_ones(of) or _leaving(of) or _lopsided(of)
+
+
+def _small_ones(of: Movement) -> Nature | None:
+    """Flood or scan-like: the packets of a direction have become smaller while others are refused or dropped."""
+    shrunk = [(size.ratio, way, size) for way in _WAYS if (size := of.fell(way, "packet size"))]
+    if not shrunk or not of.drops:
+        return None
+    _, way, size = min(shrunk, key=lambda one: one[0])
+    fell = f"the mean size of {_WORDS[way]} packets fell to {quantity(size.observed, size.unit)}"
+    evidence = (
+        f"{fell}, so small ones were added",
+        f"{quantity(of.drops.observed, of.drops.unit)} were refused or dropped",
+    )
+    return Nature("flood" if way == "in" else "scan-like", 0.6, evidence)
+
+
+def _leaving(of: Movement) -> Nature | None:
+    """Exfiltration-like: more goes out for each byte that comes in, in larger packets, or small answers come in."""
+    ratio, larger, smaller = of.rose("", "ratio"), of.rose("out", "packet size"), of.fell("in", "packet size")
+    if not ratio or not (larger or smaller) or of.drops:
+        return None
+    sizes = ((way, one) for way, one in (("out", larger), ("in", smaller)) if one)
+    evidence = [_for_each(ratio)]
+    evidence += [f"the mean size of {_WORDS[w]} packets became {quantity(m.observed, m.unit)}" for w, m in sizes]
+    return Nature("exfiltration-like", 0.55, tuple(evidence))
+
+
+def _lopsided(of: Movement) -> Nature | None:
+    """Asymmetry: one direction has changed and the other has not."""
+    ratio = of.move("", "ratio")
+    if not ratio:
+        return None
+    either = "less comes in, or more goes out" if ratio.up else "less goes out, or more comes in"
+    return Nature("asymmetry", SURE, (_for_each(ratio), f"neither was flagged by itself: {either}"))
+
+
+def _for_each(ratio: Move) -> str:
+    usual = f"{ratio.expected:.3g} were expected"
+    return f"{ratio.observed:.3g} bytes go out for each that comes in, {usual}"
+
+
+_WAYS: tuple[Way, ...] = ("in", "out")
+_WORDS = {"in": "received", "out": "sent"}
+
 RULES: tuple[Callable[[Movement], Nature | None], ...] = (
     absent,
     blackout,
@@ -420,6 +467,7 @@ RULES: tuple[Callable[[Movement], Nature | None], ...] = (
     partial_loss,
     asymmetry,
     surge,
+    ratios,
 )
 
 LOOK = {
