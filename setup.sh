@@ -39,3 +39,5 @@ if [ "${1-}" = dev ]; then
 else
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable .
 fi
+# An editable installation leaves our own files to be compiled at each start where nothing may be written then.
+.venv/bin/python -m compileall -q job detectors

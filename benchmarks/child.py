@@ -6,6 +6,7 @@ with the CPU and the time between, and the peak memory of the process.
 
 import gc
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.server import NOW, STEP
-from job.__main__ import YOUNG
+from job.__main__ import ALONE, YOUNG
 
 BYTES = "compute.googleapis.com/instance/network/sent_bytes_count"
 LOAD = "custom.googleapis.com/load"
@@ -28,7 +29,8 @@ Measurement = Callable[..., Iterator[Any]]
 def measured(name: str, **settings: Any) -> dict[str, Any]:
     """Run a measurement in a new process; what it told."""
     words = [sys.executable, "-m", "benchmarks.child", name, json.dumps(settings)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
+    environ = {**ALONE, **os.environ} if name in OURS else None
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environ)  # noqa: S603 - ourselves
     if done.returncode:
         raise RuntimeError(f"{name} {settings}: {done.stderr[-2000:]}")
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

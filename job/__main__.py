@@ -1,15 +1,20 @@
 """Where the program begins: what is to be set before anything else is imported."""
 
 import gc
+import os
 from typing import NoReturn
 
 YOUNG = 50_000
 """So many new objects are looked through for cycles at once: imports alone make more, and leave none."""
 
+ALONE = {"OPENBLAS_NUM_THREADS": "1"}
+"""Blocks are scored side by side: threads of numpy's own would only wait for work, busily, from its import on."""
+
 
 def main() -> NoReturn:
     """Run the command line and exit with its status."""
     gc.set_threshold(YOUNG)
+    os.environ |= ALONE | os.environ  # what is set already stays
     from job import cli
 
     cli.main()
