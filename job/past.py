@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import TypeGuard
+from datetime import datetime, timedelta
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,29 @@ def stacked(parts: Sequence[Past]) -> Past:
 def resumes(detector: Detector) -> TypeGuard[Resumable]:
     """Whether it can go on from what it carried over, and that is all there is to its answer."""
     return isinstance(detector, Resumable) and not isinstance(detector, Banded) and not compares_rows(detector)
+
+
+def sample(detectors: Mapping[str, Detector], step: timedelta, settled: datetime, midnight: datetime) -> Past:
+    """What is known of the past of one series without a point: the form of all that these detectors carry over."""
+    able = {name: detector for name, detector in detectors.items() if resumes(detector)}
+    start = settled - max(-(-detector.recent(step) // step) for detector in able.values()) * step
+    frame = Frame(np.full((1, (midnight - start) // step + 1), np.nan), start, step, ({},))
+    found = {name: opened(detector, frame, settled, midnight) for name, detector in able.items()}
+    carried = {name: each for name, (_, each, _) in found.items()}
+    scored = {name: each for name, (_, _, each) in found.items()}
+    return Past(np.ones(1, np.bool_), np.zeros(1, np.int64), carried, scored)
+
+
+def alike(one: Past, other: Past) -> bool:
+    """Whether both are of the same form: the same names, kinds and shapes, but for how many series there are."""
+    return _form(one) == _form(other)
+
+
+def _form(past: Past) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+    scored = {f"{name} ": array for name, array in past.scored.items()}
+    carried = {f"{name} {part}": array for name, each in past.carried.items() for part, array in each.items()}
+    every = {"": past.points, **scored, **carried}
+    return {name: (array.dtype, array.shape[1:]) for name, array in every.items()}
 
 
 def opened(detector: Resumable, frame: Frame, settled: datetime, midnight: datetime) -> tuple[Scores, Carried, Floats]:

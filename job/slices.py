@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from threading import Semaphore
 from typing import Any, Literal, TypeVar
 
@@ -25,7 +25,7 @@ from job.judge import settling
 from job.log import Log
 from job.meter import Meter
 from job.mutes import Mutes, Quiet, hidden
-from job.past import Past
+from job.past import Past, sample
 from job.plan import DAY, Slice, until
 from job.policy import Policy
 from job.presets import PRESETS
@@ -209,7 +209,9 @@ def _days(job: Job, todo: list[_Todo]) -> Days | None:
     told = job.settings.model_dump(mode="json", include={"detector"})
     decided = [told, dict(job.versions), policy.absence, str(settling(policy, query.step)), str(ago)]
     by = hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:16]
-    return Days({one.slice.start: one.slice.start - ago for one in todo}, by)
+    first = todo[0].slice.start
+    form = cache(partial(sample, job.detectors, query.step, first - settling(policy, query.step), first))
+    return Days({one.slice.start: one.slice.start - ago for one in todo}, by, form)
 
 
 def _whole(job: Job, query: Query, span: tuple[datetime, datetime], comparing: Sequence[str]) -> Frame:

@@ -82,10 +82,14 @@ def cut(frame: Frame, rows: int) -> Iterator[Frame]:
 
 @dataclass(frozen=True)
 class Days:
-    """Days whose past may be known already: since when each must be read all the same, and `by` what it is known."""
+    """Days whose past may be known already: since when each must be read all the same, and `by` what it is known.
+
+    `sample` is of the form that such a past has.
+    """
 
     since: Mapping[datetime, datetime]
     by: str
+    sample: Callable[[], Past]
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from detectors import Frame, Labels
 from job.errors import ConfigError, Conflict, Failed, NotAllowed
 from job.log import Log
+from job.past import alike
 from job.past import stacked as stacked_past
 from job.presets import slug
 from job.query import Query, both, part_filter
@@ -202,6 +203,9 @@ class Cached:
         for day in days.since:
             name, identity = shelf.past(day, days.by)
             opened = self._opened(name, partial(carried.read, identity=identity)) if name in shelf.there else None
+            if opened and not alike(opened.past, days.sample()):
+                self._ignore(name, "its arrays are not of the form that these detectors carry over")
+                opened = None
             if not opened:
                 return {}
             found[day] = opened

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from job.past import Past
 from job.sources import carried
@@ -215,3 +217,46 @@ def test_one_that_cannot_be_used_is_named_and_made_anew(fleet: tuple[MonitoringS
     again = store.get(victim)
     assert again
     assert carried.read(again.data, json.loads(again.data.split(b"\n")[1])["query"]).labels
+
+
+def _shorter(array: NDArray[Any]) -> NDArray[Any]:
+    return array[:, :-1]
+
+
+FORGED: dict[str, Callable[[Past], Past]] = {
+    "a shorter array": lambda past: _with(past, "stl", seasons=_shorter(past.carried["stl"]["seasons"])),
+    "one that broadcasts": lambda past: _with(past, "zscore", centre=past.carried["zscore"]["centre"][:, None]),
+    "of another kind": lambda past: _with(past, "ewma", away=past.carried["ewma"]["away"].astype(np.float64)),
+    "one too many": lambda past: _with(past, "ewma", more=past.carried["ewma"]["away"]),
+    "fewer scores": lambda past: replace(past, scored={**past.scored, "stl": past.scored["stl"][:, :, :-1]}),
+    "counts of another kind": lambda past: replace(past, points=past.points.astype(np.float64)),
+    "of fewer detectors": lambda past: replace(
+        past, carried={"stl": past.carried["stl"]}, scored={"stl": past.scored["stl"]}
+    ),
+}
+
+
+def _with(past: Past, detector: str, **arrays: NDArray[Any]) -> Past:
+    return replace(past, carried={**past.carried, detector: {**past.carried[detector], **arrays}})
+
+
+def test_one_that_is_sound_but_of_another_form_is_named_and_made_anew(
+    fleet: tuple[MonitoringServer, Any], tmp_path: Path
+) -> None:
+    server, _ = fleet
+    both(server, tmp_path, NOW)
+    store = Folder(tmp_path / "with")
+    victim = pasts(tmp_path / "with")[1]
+    sound = store.get(victim)
+    assert sound
+    identity = json.loads(sound.data.split(b"\n")[1])["query"]
+    opened = carried.read(sound.data, identity)
+    for name, change in FORGED.items():
+        there = store.head(victim)
+        store.put(victim, carried.write(opened.labels, change(opened.past), opened.read, identity), replaces=there)
+        _, log = ran(server, tmp_path / "with", NOW + HOUR, 3, cache="on", **PLAIN)
+        assert [line for line in log.of("cache.ignored") if victim in line], name
+        assert not [line for _, event, line in log.lines if event in {"slice.failed", "slice.crashed"}], name
+        again = store.get(victim)
+        assert again, name
+        assert again.data == sound.data, name
