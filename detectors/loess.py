@@ -11,8 +11,8 @@ from detectors.blocks import Floats
 _NEAR, _FAR = 0.001, 0.999
 """Points nearer than the first part of the reach have the full weight, those beyond the second none."""
 
-_GROUP = 12
-"""So many neighbouring places share the columns of a product."""
+_WIDE = 12
+"""So many columns has what a product is with: of neighbouring places, few enough that they share most points."""
 
 NARROW = 0.001
 """No line is fitted through points that lie within this part of the whole; their mean is taken."""
@@ -126,10 +126,10 @@ class Banded:
     """Matrices (place, column) of one band, of which the first few are applied to (series, column)."""
 
     def __init__(self, *matrices: Floats) -> None:
-        self.places = len(matrices[0])
-        self.groups = []
-        for first in range(0, self.places, _GROUP):
-            rows = slice(first, min(first + _GROUP, self.places))
+        self.places, self.groups = len(matrices[0]), []
+        size = max(1, _WIDE // len(matrices))
+        for first in range(0, self.places, size):
+            rows = slice(first, min(first + size, self.places))
             used = np.flatnonzero(matrices[0][rows].any(axis=0))
             columns = slice(used[0], used[-1] + 1)
             self.groups.append((rows, columns, np.hstack([m[rows, columns].T for m in matrices])))
