@@ -46,6 +46,9 @@ _CLEAR = 5.0
 """Views that point both ways weaken a score where their sum is less than one part in so many of their sizes."""
 
 
+_ODD = 0.02
+"""So many hours of the last days may have had incidents; of the memory, what is rare is told from all of it."""
+
 _SUREST = 1e-6
 """No view is surer than another by more than the inverse of this."""
 
@@ -339,7 +342,7 @@ class _Judge:
         """The tails of the last days and of the memory, which is told from the last days while it is young."""
         day, detector = self._calendar.blocks, self._detector
         times = day // self._every
-        recent = self._fits(largest, self._every, detector.recent, detector.tail, since)
+        recent = self._fits(largest, self._every, detector.recent, detector.tail, since, _ODD)
         whole = self._fits(largest, day, detector.memory, detector.rare, since // times)
         whole = tail.later(tail.repeat(whole, times), since % times)
         born = np.argmax(~np.isnan(largest), axis=1)[:, None]
@@ -350,12 +353,14 @@ class _Judge:
             whole = tail.begin(whole, rarest, young | np.isnan(whole.start[:, : young.shape[1]]))
         return tail.where(np.isnan(recent.start) | (recent.scale == 0), whole, recent), whole
 
-    def _fits(self, largest: Floats, every: int, window: timedelta, share: float, since: int) -> tail.Tail:
+    def _fits(
+        self, largest: Floats, every: int, window: timedelta, share: float, since: int, odd: float = 0.0
+    ) -> tail.Tail:
         """The tails from the moment `since` on, of which each is `every` blocks; before its window nothing counts."""
         day = self._calendar.blocks
         least, width = max(2, round(self._detector.warm_up / _DAY * day)), round(window / _DAY * day)
         begin = max(0, since * every - width - day) // day * day
-        return tail.later(tail.fits(largest[:, begin:], every, width, share, least, day), since - begin // every)
+        return tail.later(tail.fits(largest[:, begin:], every, width, share, least, day, odd), since - begin // every)
 
 
 def _balance(past: _Past) -> Floats:

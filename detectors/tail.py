@@ -1,15 +1,17 @@
 """How rare a deviation is, judged by the largest ones of the series' own past hours.
 
     P(the largest deviation of an hour >= s) = p * (1 + shape * (s - u) / scale) ** (-1 / shape)    for s > u
-    shape = xi + 1 / k        scale = (1 - xi) * mean        xi = (1 - mean ** 2 / variance) / 2, from 0 to 0.2
+    shape = xi + 1 / k        scale = (1 - xi) * mean        xi = (1 - mean ** 2 / variance) / 2, from 0 to 0.25
 
 u is the quantile of the past hourly maxima that a given share of them exceeds, p the share that does exceed it, k
-their number; mean and variance are those of the excesses over u, of which what came on one day only is cut. This is a
-generalised Pareto law (Balkema and de Haan 1974, Pickands 1975) fitted by moments (Hosking and Wallis 1987), its shape
-held between the exponential law's and a little more, as a few dozen numbers cannot tell it, and heavier while the mean
-is only known from k of them. Below u the logarithm runs straight to 0; from where s is too rare for any past to tell it
-goes on with the slope that it has there. Hourly maxima make one threshold mean one rate of alarms whatever the step of
-the series is, and however its noise hangs together within an hour.
+their number; mean and variance are those of the excesses over u, of which what came on one day only is cut. Where the
+largest may be incidents, the mean is drawn towards that of an exponential law of which these are only known to be no
+less than the rest: their number teaches, their size does not (Epstein and Sobel 1953). This is a generalised Pareto law
+(Balkema and de Haan 1974, Pickands 1975) fitted by moments (Hosking and Wallis 1987), its shape held between the
+exponential law's and a little more, as a few dozen numbers cannot tell it, and heavier while the mean is only known
+from k of them. Below u the logarithm runs straight to 0; from where s is too rare for any past to tell it goes on with
+the slope that it has there. Hourly maxima make one threshold mean one rate of alarms whatever the step of the series
+is, and however its noise hangs together within an hour.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +26,7 @@ from detectors.scores import RELATIVE_FLOOR
 
 Places = NDArray[np.intp]
 
-_HEAVIEST = 0.2
+_HEAVIEST = 0.25
 
 _RAREST = -10.0
 """From this logarithm on, once in years, the law falls as an exponential one: no past tells a power so far out, and
@@ -34,6 +36,8 @@ _CAP, _SHAPELY = 30.0, 2.0
 """No excess counts for more than this many times the second largest of the daily ones: what came on one day only, be it
 enormous, is an incident and hides no other; what comes again is learned. The shape is told by still less of it."""
 
+_SURELY = 0.4
+"""By this power of it the mean is that of what is no incident, by the rest of one that of all."""
 
 _AT_ONCE = 2**14
 """Tails are fitted to about so many maxima at a time: fewer, and the calls cost more than the work; more, and they do
@@ -57,17 +61,20 @@ Pair: TypeAlias = tuple[Tail, Tail]
 """Of the last days and of the whole memory."""
 
 
-def fits(largest: Floats, every: int, window: int, share: float, least: int, day: int) -> Tail:
+def fits(largest: Floats, every: int, window: int, share: float, least: int, day: int, odd: float = 0.0) -> Tail:
     """The tails of the `window` hourly maxima before each `every`-th block, the first of them unknown.
 
-    Where fewer than `least` maxima are known, so is no tail. A day has `day` blocks, `largest` whole days, `every` is a
-    part of a day; a window is as many times `every` as comes nearest.
+    The share `odd` of them, the largest, may be incidents. Where fewer than `least` maxima are known, so is no tail. A
+    day has `day` blocks, `largest` whole days, `every` is a part of a day; a window is as many times `every` as comes
+    nearest.
     """
-    parts = [_fits(largest[i : i + _ROWS], every, window, share, least, day) for i in range(0, len(largest), _ROWS)]
+    parts = [
+        _fits(largest[i : i + _ROWS], every, window, share, least, day, odd) for i in range(0, len(largest), _ROWS)
+    ]
     return Tail(*np.concatenate(parts, axis=1))
 
 
-def _fits(largest: Floats, every: int, window: int, share: float, least: int, day: int) -> Floats:
+def _fits(largest: Floats, every: int, window: int, share: float, least: int, day: int, odd: float) -> Floats:
     known = np.where(np.isnan(largest), -1.0, largest)  # below every deviation
     spans = max(1, min(round(window / every), known.shape[1] // every))
     moments = known.shape[1] // every
@@ -79,7 +86,7 @@ def _fits(largest: Floats, every: int, window: int, share: float, least: int, da
     answer = np.full((4, len(known), moments), np.nan)
     most = max(1, round(share * spans * every)) + 1
     for some, tops in _gathered(_tops(known, every, spans, most), spans, moments):
-        fitted = _fit(tops, count[:, some], usual[:, some], share)
+        fitted = _fit(tops, count[:, some], usual[:, some], share, odd)
         answer[:, :, some] = np.where(count[:, some] >= least, fitted, np.nan)
     return answer
 
@@ -127,7 +134,7 @@ def _largest(some: Floats, others: Floats) -> Floats:
     return both
 
 
-def _fit(top: Floats, count: Floats, usual: Floats, share: float) -> Floats:
+def _fit(top: Floats, count: Floats, usual: Floats, share: float, odd: float) -> Floats:
     """The tail's start, share, scale and shape from the largest of `count` known maxima, the others being -1."""
     wanted = np.maximum(1, np.rint(share * count)).astype(np.intp)
     start = np.take_along_axis(top, top.shape[2] - 1 - wanted[:, :, None], axis=2)
@@ -144,7 +151,18 @@ def _fit(top: Floats, count: Floats, usual: Floats, share: float) -> Floats:
     many = np.maximum(beyond, 1)
     heavy = _heaviness(plain / many, square / many)
     shape = heavy + 1 / np.where(beyond > 0, beyond, wanted)
-    return np.stack([start, np.maximum(beyond, 0.5) / np.maximum(count, 1), (1 - heavy) * total / many, shape])
+    mean = total / many
+    if odd:
+        mean = _sure(mean, excess, beyond, np.rint(odd * count).astype(np.intp))
+    return np.stack([start, np.maximum(beyond, 0.5) / np.maximum(count, 1), (1 - heavy) * mean, shape])
+
+
+def _sure(mean: Floats, excess: Floats, beyond: Places, odd: Places) -> Floats:
+    """The mean excess where the `odd` largest of those beyond the start may be incidents, and what is less is none."""
+    most = np.take_along_axis(excess, excess.shape[2] - 1 - odd[:, :, None], axis=2)
+    total = np.minimum(excess, most).sum(axis=2)
+    sure = np.minimum(total / np.maximum(beyond - odd, 1), mean)
+    return np.where(sure > 0, mean ** (1 - _SURELY) * sure**_SURELY, mean)
 
 
 def _heaviness(mean: Floats, square: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """From scores to anomalies: which deviations of one frame are worth telling, and what to tell of them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -16,6 +16,9 @@ from job.outage import BEFORE, Outage, outages
 from job.policy import Policy
 from job.record import Subject, record
 from job.worth import WAKE, certainty, worth
+
+SURPRISED = 0.6
+"""A detector whose score of a drop to zero is this share of the threshold has not seen it come so before."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def judge(
     every = stacked(scores, subject.histories)
     spoke = _any(np.isfinite(every[:, :, first - skip :]), 0)
     young = ~_any(spoke, 1) & _any(np.isfinite(frame.values[:, first:]), 1)
-    downs = {} if policy.direction == "up" else _outages(frame, policy, first, hidden)
+    downs = {} if policy.direction == "up" else _outages(frame, scores, policy, first, hidden)
     concerned = _any(sides(every, policy) != 0, 1)
     concerned[list(downs)] = True
     rows = np.flatnonzero(concerned)  # few, and all that anything can be told of
@@ -112,13 +115,41 @@ def _level(frame: Frame, event: Event, row: int, levels: NDArray[np.float64]) ->
 
 
 def _outages(
-    frame: Frame, policy: Policy, first: int, hidden: NDArray[np.bool_] | None
+    frame: Frame, scores: Mapping[str, Scores], policy: Policy, first: int, hidden: NDArray[np.bool_] | None
 ) -> dict[int, tuple[Outage, ...]]:
     """The outages of the columns from `first` on, by so much before them as there always is, however much there is."""
     skip = max(0, first - frame.periods(context(policy)))
     late = frame.columns(skip, frame.values.shape[1])
     found = outages(late, policy, first - skip, None if hidden is None else hidden[:, skip:])
-    return {row: tuple(down.later(skip) for down in downs) for row, downs in found.items()}
+    found = {row: tuple(down.later(skip) for down in downs) for row, downs in found.items()}
+    return _surprising(found, scores, policy, frame.values.shape[1])
+
+
+def _surprising(
+    downs: Mapping[int, tuple[Outage, ...]], scores: Mapping[str, Scores], policy: Policy, columns: int
+) -> dict[int, tuple[Outage, ...]]:
+    """The outages, of those at zero only what a detector with a band of its own does not know from its own past.
+
+    Such a one tells lows by lows, and remembers more than the day before: idle weekends, the nights of a quiet host.
+    Where it has no score, or none such judges, the day before decides alone. Those are certain when it is surprised.
+    """
+    own = [one.score for one in scores.values() if one.lower is not None]
+    if not own:
+        return dict(downs)
+    rows = np.array(list(downs), dtype=np.intp)
+    late = (_late(score[rows], columns - score.shape[1]) for score in own)
+    odd = np.logical_or.reduce([~(score > -SURPRISED * policy.cut) for score in late])
+    kept = {row: tuple(_believed(some, known)) for (row, some), known in zip(downs.items(), odd, strict=True)}
+    return {row: some for row, some in kept.items() if some}
+
+
+def _believed(downs: Sequence[Outage], odd: NDArray[np.bool_]) -> Iterator[Outage]:
+    for down in downs:
+        columns = np.flatnonzero(odd[down.start : down.stop])
+        if down.kind != "zero":
+            yield down
+        elif len(columns):
+            yield replace(down, certain=max(down.certain, down.start + int(columns[0])))
 
 
 def _alike(scores: Mapping[str, Scores]) -> dict[str, Scores]:
@@ -163,7 +194,12 @@ def flags(frame: Frame, scores: Mapping[str, Scores], policy: Policy, subject: S
     opinion = opinion_of(frame.values, scores, policy, subject.histories)
     opinion, _ = worth(frame, opinion, policy, subject.unit, 0)
     flagged = certainty(opinion.side, opinion.score, policy)
-    for row, downs in ({} if policy.direction == "up" else outages(frame, policy, 0)).items():
+    silent = (
+        {}
+        if policy.direction == "up"
+        else _surprising(outages(frame, policy, 0), scores, policy, frame.values.shape[1])
+    )
+    for row, downs in silent.items():
         for down in downs:
             flagged[row, down.certain : down.stop] = True
     negative = np.logical_or.accumulate(frame.values < 0, axis=1)

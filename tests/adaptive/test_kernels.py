@@ -153,7 +153,7 @@ def test_the_largest_of_an_hour() -> None:
             assert line[block] == pytest.approx(wanted, nan_ok=True)
 
 
-def slow_fit(past: Floats, daily: Floats, share: float) -> tuple[float, float, float, float]:
+def slow_fit(past: Floats, daily: Floats, share: float, odd: float) -> tuple[float, float, float, float]:
     there = sorted(known(past), reverse=True)
     wanted = max(1, round(share * len(there)))
     start = there[min(wanted, len(past) - 1)] if wanted < len(there) else -1.0
@@ -166,16 +166,21 @@ def slow_fit(past: Floats, daily: Floats, share: float) -> tuple[float, float, f
     plain = [min(x, twice) for x in capped]
     square = (sum(plain) / len(plain)) ** 2
     variance = sum(x * x for x in plain) / len(plain) - square
-    heavy = min(0.2, max(0.0, (1 - square / variance) / 2)) if variance > 0 else 0.0
+    heavy = min(tail._HEAVIEST, max(0.0, (1 - square / variance) / 2)) if variance > 0 else 0.0
+    unsure = round(odd * len(there))
+    if unsure < len(excess):  # of an exponential law, the largest of which are only known to be no less than the rest
+        surely = min(mean, sum(min(x, excess[unsure]) for x in excess) / (len(excess) - unsure))
+        mean = mean ** (1 - tail._SURELY) * surely**tail._SURELY
     return start, max(len(excess), 0.5) / len(there), (1 - heavy) * mean, heavy + 1 / (len(excess) or wanted)
 
 
+@pytest.mark.parametrize("odd", [0.0, 0.02, 0.1])
 @pytest.mark.parametrize(("every", "window", "share"), [(6, 8 * 24, 0.15), (24, 3 * 24, 0.5), (5, 30, 0.05)])
-def test_the_tails_of_the_largest(every: int, window: int, share: float) -> None:
+def test_the_tails_of_the_largest(every: int, window: int, share: float, odd: float) -> None:
     day, least = 24, 20
     largest = np.abs(awkward(8, 10 * day))
     largest[0, 100] = 1e6
-    got = tail.fits(largest, every, window, share, least, day)
+    got = tail.fits(largest, every, window, share, least, day, odd)
     for i, row in enumerate(largest):
         for k in range(got.start.shape[1]):
             fitted = got.start[i, k], got.share[i, k], got.scale[i, k], got.shape[i, k]
@@ -186,7 +191,7 @@ def test_the_tails_of_the_largest(every: int, window: int, share: float) -> None
                 continue
             days = [row[d * day : min(block, (d + 1) * day)] for d in range(10) if first <= d * day < block]
             daily = np.array([max(known(one), default=-1.0) for one in days])
-            assert fitted == pytest.approx(slow_fit(past, daily, share), rel=1e-6, abs=1e-12)
+            assert fitted == pytest.approx(slow_fit(past, daily, share, odd), rel=1e-6, abs=1e-12)
 
 
 def test_one_enormous_hour_hardly_widens_the_tail_and_one_a_day_does() -> None:
@@ -200,6 +205,17 @@ def test_one_enormous_hour_hardly_widens_the_tail_and_one_a_day_does() -> None:
     assert scale() < 2.5 * calm
     past[0, 5::24] = 1e9
     assert scale() > 1e6 * calm
+
+
+def test_the_size_of_a_few_incidents_teaches_less_than_their_number() -> None:
+    past = np.random.default_rng(2).exponential(size=(1, 24 * 29))
+
+    def scale(odd: float) -> float:
+        return float(tail.fits(past, 24, 24 * 28, 0.2, 24, 24, odd).scale[0, -1])
+
+    assert scale(0.02) == pytest.approx(scale(0.0), rel=0.1), "without incidents both are the same"
+    past[0, 24 * np.arange(5) + 7] *= 100
+    assert scale(0.02) < 0.7 * scale(0.0)
 
 
 def test_a_tail_knows_only_hours_before_it() -> None:

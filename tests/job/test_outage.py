@@ -115,6 +115,29 @@ def test_nights_of_nothing_are_a_habit() -> None:
     assert spans(told([0, 0, 0, 0, 0, 0, 100], before=habit)) == []
 
 
+@pytest.mark.parametrize(("score", "expected"), [(-1.0, []), (-4.0, [("zero", 1, 4)]), (NAN, [("zero", 1, 4)])])
+def test_a_detector_with_a_band_of_its_own_knows_older_habits(score: float, expected: list[Any]) -> None:
+    """Weekends at nothing, of which the day before says nothing: it is asked, where it has something to say."""
+    seen = frame([100, 0, 0, 0, 100])
+    said = given(seen, np.where(seen.values > 0, 0.0, score))
+    own = replace(said, lower=np.full_like(said.score, -50.0), upper=np.full_like(said.score, 250.0))
+    late = Scores(*(np.asarray(array)[:, BEFORE - 1 :] for array in vars(own).values()))
+    for one in (own, late):
+        assert spans(judge(seen, {"d": one}, policy(), subject("d"), BEFORE)) == expected
+    assert flags(seen, {"d": own}, policy(), subject("d")).flagged[0, BEFORE:].sum() == (2 if expected else 0)
+    assert spans(judge(seen, {"d": said}, policy(), subject("d"), BEFORE)) == [("zero", 1, 4)], "no band of its own"
+
+
+def test_a_zero_is_certain_when_such_a_detector_is_surprised() -> None:
+    seen = frame([100, 0, 0, 0, 0, 0, 100])
+    said = given(seen, np.where(np.arange(BEFORE + 7) < BEFORE + 4, -1.0, -4.0)[None])
+    own = replace(said, lower=np.full_like(said.score, -50.0), upper=np.full_like(said.score, 250.0))
+    early = Scores(*(np.asarray(array)[:, : BEFORE + 4] for array in vars(own).values()))
+    assert spans(judge(seen.columns(0, BEFORE + 4), {"d": early}, policy(), subject("d"), BEFORE)) == []
+    found = judge(seen, {"d": own}, policy(), subject("d"), BEFORE)
+    assert (spans(found), found.known) == ([("zero", 1, 6)], (DAY + 4 * HOUR,))
+
+
 def test_a_series_that_often_has_no_point_is_not_absent() -> None:
     gaps = [NAN if hour % 5 == 0 else 100.0 for hour in range(BEFORE)]
     assert spans(told([NAN, NAN, NAN], before=gaps)) == []
