@@ -128,7 +128,7 @@ def _examined(
     now = replace(before, carried=carried, scored=scored) if before and carried else None
     past = None if mute is None else mute[:, mute.shape[1] - view.values.shape[1] :]
     verdict = judge(view, scores, policy, subject, view.column(start), past)
-    rows = np.unique(np.array(verdict.rows, dtype=np.intp))
+    rows = np.array(sorted(set(verdict.rows)), dtype=np.intp)  # np.unique would import numpy.ma
     if any(map(_banded, detectors.values())):
         view, past = block, mute  # all that is there, and there is no other block of these series that has less
         rows = np.union1d(rows, _changed(block, start))
