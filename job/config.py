@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from detectors.duration import text
-from job import memory
+from job import memory, toml
 from job.errors import ConfigError
 from job.policy import Duration, Policy, Positive
 from job.units import parse_time, utc
@@ -240,7 +240,7 @@ def load(
     flag = Given({k: v for k, v in flags.items() if v is not None}, lambda key: f"--{key.replace('_', '-')}")
     env = Given(dict(_environment(environ)), lambda key: PREFIX + key.upper().replace(".", "__"))
     place = flag.values.get("config") or env.values.get("config")
-    file = Given(_toml(str(place), read) if place else {}, lambda key: f"{key} in {place}")
+    file = Given(toml.tables(read(str(place)), str(place)) if place else {}, lambda key: f"{key} in {place}")
     if instead:
         file, env, flag = (_without(given, instead) for given in (file, env, flag))
         flag = Given({**flag.values, "detectors": instead}, flag.called)
@@ -295,13 +295,6 @@ def _environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
                     raise ConfigError(f"{name} is a setting of a table that another variable sets whole; unset one")
             inner[key] = environ[name]
     yield from found.items()
-
-
-def _toml(place: str, read: Callable[[str], str]) -> dict[str, Any]:
-    try:
-        return tomllib.loads(read(place))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{place} is not TOML: {error}") from None
 
 
 def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:

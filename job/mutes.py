@@ -2,7 +2,6 @@
 
 import fnmatch
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +21,7 @@ from job.incident import Incident
 from job.kinship import thing_of
 from job.policy import Positive
 from job.store import read_text
+from job.toml import tables
 from job.units import parse_time, utc
 
 DAY = timedelta(days=1)
@@ -268,9 +268,7 @@ def parse(text: str, place: str) -> Mutes:
         ConfigError: one line for each thing that is wrong.
     """
     try:
-        file = _File.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{place} is not TOML: {error}") from None
+        file = _File.model_validate(tables(text, place))
     except ValidationError as error:
         raise ConfigError("\n".join(_complaint(place, fault) for fault in error.errors(include_url=False))) from None
     return Mutes((*file.mute, *file.window, *file.holidays))

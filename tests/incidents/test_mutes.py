@@ -124,6 +124,7 @@ def test_a_holiday_is_a_day_of_its_zone() -> None:
         ('[[holidays]]\nreason = "x"\ncountry = "XX"', "no holidays are known of 'XX'"),
         ("mute = 3", "mute"),
         ("[[mute", "is not TOML"),
+        ("mute = " + "[" * 5000, "is not TOML"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, words: str) -> None:

@@ -17,6 +17,7 @@ CORE = {
     "job.errors": set(),
     "job.units": set(),
     "job.log": {"job.units"},
+    "job.toml": {"job.errors"},
     "job.anomaly": {"job.units"},
     "job.policy": set(),
     "job.query": {"job.errors"},
@@ -59,7 +60,7 @@ CORE = {
     "job.memory": set(),
     "job.meter": set(),
     "job.tally": {"job.anomaly", "job.examine", "job.series"},
-    "job.config": {"job.errors", "job.memory", "job.policy", "job.units"},
+    "job.config": {"job.errors", "job.memory", "job.policy", "job.toml", "job.units"},
     "job.plan": VALUES | {"job.config"},
     "job.slices": VALUES
     | {"job.config", "job.examine", "job.memory", "job.meter", "job.mutes", "job.plan", "job.series"}
@@ -84,7 +85,7 @@ CORE = {
     | {"job.account", "job.explorer", "job.templates", "job.found", "job.incident", "job.kinship", "job.sentence"}
     | {"job.series"},
     "job.listing": VALUES | {"job.incident", "job.kinship", "job.report"},
-    "job.mutes": VALUES | {"job.incident", "job.kinship", "job.store"},
+    "job.mutes": VALUES | {"job.incident", "job.kinship", "job.store", "job.toml"},
     "job.publish": VALUES | {"job.found", "job.incident", "job.mutes", "job.page", "job.store"},
     "job.cli": {
         "job.backtest",
