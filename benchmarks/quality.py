@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from benchmarks.others import OTHERS, Method
 from detectors import Frame
+from detectors.detector import banded
 from job import lineup
 from job.backtest.events import EventScore, score_events
 from job.config import Settings, load
@@ -136,7 +137,7 @@ def _ours(settings: Settings) -> Callable[[Series], NDArray[np.bool_]]:
     subject = Subject("", "", "", "1", {name: one.history for name, one in detectors.items()})
 
     def told(series: Series) -> NDArray[np.bool_]:
-        scores = {name: one(series.frame) for name, one in detectors.items()}
+        scores = {name: banded(one, series.frame, settings.policy.cut) for name, one in detectors.items()}
         return np.asarray(flags(series.frame, scores, settings.policy, subject).flagged[0])
 
     return told
