@@ -66,11 +66,11 @@ def events_of(
     for n, side in enumerate(opinion.side):
         silent = sorted(downs[n], key=lambda down: down.start)
         runs, openings = _apart(_runs(side, span.apart), side, silent, policy.persistence.hits)
-        for down in silent:
-            yield _silence(opinion, n, down, first, openings.get(down), certain[n])
         ends = [down.start for down in silent]
         row = Row(frame.values[n], past[n], side, certain[n], known[n], opinion.lower[n], opinion.upper[n], ends)
         found, stale = spells(row, runs, span)
+        for down in silent:
+            yield _silence(opinion, n, down, first, _left(openings.get(down), found, certain[n]), certain[n])
         for why, hits in stale.items():
             suppressed[why] += int(np.count_nonzero(hits >= first))
         for spell in found:
@@ -157,6 +157,14 @@ def _apart(
         if len(after) >= least and not down.adopted:
             left.append(after)
     return rest, openings
+
+
+def _left(opening: Hits | None, spells: Iterable[Spell], certain: NDArray[np.bool_]) -> Hits | None:
+    """The hits that open an outage without those of a drop that was told before them and still lasted."""
+    if opening is None:
+        return None
+    told = [one.stop for one in spells if one.way < 0 and one.onset < opening[0] and certain[one.hits].any()]
+    return opening[opening >= max(told, default=0)]
 
 
 def _silence(

@@ -87,6 +87,24 @@ def test_a_drop_that_becomes_an_outage_is_one_event_with_one_id() -> None:
     assert found.observed == 0
 
 
+def test_an_outage_takes_no_hits_of_a_drop_that_lasted_until_it() -> None:
+    """Else what was told between them, once the drop was the new normal, is taken back when the outage is certain."""
+    seen = frame([100, *[40.0] * 6, 0, 0])
+    hits = np.isin(np.arange(BEFORE + 9), [BEFORE + 1, BEFORE + 6, BEFORE + 7])
+    said = given(seen, np.where(hits, -7.0, 0.0)[None])
+    rule = policy(persistence={"hits": 1, "periods": 2}, adopt=6 * HOUR)
+    told = [
+        [a.id for a in judge(seen.columns(0, stop), {"d": _until(said, stop)}, rule, subject("d"), BEFORE).anomalies]
+        for stop in (BEFORE + 8, BEFORE + 9)
+    ]
+    assert len(told[0]) == 2
+    assert set(told[0]) == set(told[1])
+
+
+def _until(said: Scores, stop: int) -> Scores:
+    return Scores(*(array[:, :stop] for array in vars(said).values() if array is not None))
+
+
 def test_an_outage_hides_no_spike() -> None:
     seen = frame([200, NAN, NAN, 200, 100])
     rule = policy(persistence={"hits": 1, "periods": 4})
@@ -132,7 +150,7 @@ def test_a_zero_is_certain_when_such_a_detector_is_surprised() -> None:
     seen = frame([100, 0, 0, 0, 0, 0, 100])
     said = given(seen, np.where(np.arange(BEFORE + 7) < BEFORE + 4, -1.0, -4.0)[None])
     own = replace(said, lower=np.full_like(said.score, -50.0), upper=np.full_like(said.score, 250.0))
-    early = Scores(*(np.asarray(array)[:, : BEFORE + 4] for array in vars(own).values()))
+    early = _until(own, BEFORE + 4)
     assert spans(judge(seen.columns(0, BEFORE + 4), {"d": early}, policy(), subject("d"), BEFORE)) == []
     found = judge(seen, {"d": own}, policy(), subject("d"), BEFORE)
     assert (spans(found), found.known) == ([("zero", 1, 6)], (DAY + 4 * HOUR,))
