@@ -58,7 +58,7 @@ def parse(text: str) -> int:
     Raises:
         ValueError: it is no size.
     """
-    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*([kmg]i?|)b?\s*", text, re.IGNORECASE)
+    found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,3})?)\s*([kmg]i?|)b?\s*", text, re.IGNORECASE)
     if not found:
         raise ValueError(f"{text!r} is no size; write it as 512MiB or 2GiB")
     return int(float(found[1]) * _UNITS[found[2].lower()])

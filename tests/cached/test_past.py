@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from job.past import Past
 from job.sources import carried
 from job.sources.history import Unusable, checksum
+from job.store import Object
 from job.store.folder import Folder
 from job.units import utc
 from tests.cached.test_wiring import NOW, SENT, ran
@@ -203,13 +204,19 @@ def test_what_is_no_past_of_this_day_is_refused(name: str) -> None:
         carried.read(change(data), identity)
 
 
-def test_one_that_cannot_be_used_is_named_and_made_anew(fleet: tuple[MonitoringServer, Any], tmp_path: Path) -> None:
-    server, _ = fleet
+def one_kept(server: MonitoringServer, tmp_path: Path) -> tuple[Folder, str, Object]:
+    """A store after a run, and one past in it."""
     both(server, tmp_path, NOW)
     store = Folder(tmp_path / "with")
     victim = pasts(tmp_path / "with")[1]
     sound = store.get(victim)
     assert sound
+    return store, victim, sound
+
+
+def test_one_that_cannot_be_used_is_named_and_made_anew(fleet: tuple[MonitoringServer, Any], tmp_path: Path) -> None:
+    server, _ = fleet
+    store, victim, sound = one_kept(server, tmp_path)
     store.put(victim, sound.data[:-3], replaces=sound.head)
     *_, log = both(server, tmp_path, NOW + HOUR)
     (line,) = log.of("cache.ignored")
@@ -244,11 +251,7 @@ def test_one_that_is_sound_but_of_another_form_is_named_and_made_anew(
     fleet: tuple[MonitoringServer, Any], tmp_path: Path
 ) -> None:
     server, _ = fleet
-    both(server, tmp_path, NOW)
-    store = Folder(tmp_path / "with")
-    victim = pasts(tmp_path / "with")[1]
-    sound = store.get(victim)
-    assert sound
+    store, victim, sound = one_kept(server, tmp_path)
     identity = json.loads(sound.data.split(b"\n")[1])["query"]
     opened = carried.read(sound.data, identity)
     for name, change in FORGED.items():
