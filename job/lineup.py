@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import timedelta
+from functools import cache
+from importlib.metadata import Distribution
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -74,6 +76,11 @@ def _called(name: str, kind: type[Any], given: Mapping[str, Any]) -> Detector:
 def versions(names: tuple[str, ...]) -> dict[str, str]:
     """The distribution and version that each detector comes from, as `netanomaly 0.1.0`."""
     points = available()
-    return {
-        name: f"{point.dist.name} {point.dist.version}" if (point := points[name]).dist else "unknown" for name in names
-    }
+    return {name: _release(point.dist) if (point := points[name]).dist else "unknown" for name in names}
+
+
+@cache
+def _release(distribution: Distribution) -> str:
+    """Its name and version, for which all that it says of itself is read, its README too."""
+    told = distribution.metadata
+    return f"{told['Name']} {told['Version']}"

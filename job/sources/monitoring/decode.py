@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from job.errors import Failed
+from job.sources.monitoring.messages import types
 
 Key: TypeAlias = tuple[tuple[str, str], ...]
 """A series' flat labels, sorted: what tells it from the others, on whichever page it comes."""
@@ -589,10 +590,9 @@ def _text(value: Any) -> str:
 @cache
 def _messages() -> tuple[Any, Any, type[Exception]]:
     """The classes of the raw messages of a response and of a series, and what they raise."""
-    from google.cloud.monitoring_v3 import ListTimeSeriesResponse, TimeSeries
     from google.protobuf.message import DecodeError
 
-    return ListTimeSeriesResponse.pb(), TimeSeries.pb(), DecodeError
+    return types().ListTimeSeriesResponse.pb(), types().TimeSeries.pb(), DecodeError
 
 
 def _response(data: bytes) -> Any:

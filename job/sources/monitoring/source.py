@@ -16,10 +16,11 @@ from job.presets import Spec, expand, slug
 from job.query import Query, both, equals, part_filter
 from job.sources import Descriptor, Meter, cut
 from job.sources.monitoring import grid
-from job.sources.monitoring.client import Incomplete, Line, Patience, connect
+from job.sources.monitoring.client import Incomplete, Line, Patience, Service, connect
 from job.sources.monitoring.decode import Heads, Key, Page, Points, decode, keys, page
 from job.sources.monitoring.facts import COARSE, COARSE_AFTER, Facts, descriptor, facts, period
 from job.sources.monitoring.flow import collected, pieces
+from job.sources.monitoring.messages import types
 from job.sources.monitoring.streams import MOST, ahead, dividing, flowing, in_turn, share, splits, together
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ class Monitoring:
         self._line = Line(calls, patience)
         self._hands = threading.Semaphore(calls)
         self._decoding = threading.Semaphore(DECODERS)
-        self._connected: tuple[Any, str] | None = None
+        self._connected: tuple[Service, str] | None = None
         self._connecting = threading.Lock()
         self._rows: dict[Query, int] = {}
         self._divided: dict[Query, Query] = {}
@@ -207,7 +208,7 @@ class Monitoring:
             split_by=spec.split_by,
         )
 
-    def _connection(self) -> tuple[Any, str]:
+    def _connection(self) -> tuple[Service, str]:
         with self._connecting:
             if self._connected is None:
                 self._connected = connect(self._endpoint)
@@ -223,15 +224,8 @@ class Monitoring:
             return self._facts[place]
 
     def _ask(self, project: str, metric: str) -> Facts:
-        from google.api import metric_pb2
-
-        client = self._connection()[0]
-        name = f"projects/{project}/metricDescriptors/{metric}"
-
-        def ask(seconds: float) -> metric_pb2.MetricDescriptor:
-            found: metric_pb2.MetricDescriptor = client.get_metric_descriptor(name=name, retry=None, timeout=seconds)
-            return found
-
+        service = self._connection()[0]
+        ask = partial(service.get_metric_descriptor, f"projects/{project}/metricDescriptors/{metric}")
         return facts(self._line.call(f"the metric {metric}", project, _DESCRIBE, ask))
 
     def _stretches(self, query: Query, known: Facts, window: grid.Window) -> Iterator[tuple[int, int, timedelta]]:
@@ -307,12 +301,12 @@ class Monitoring:
             request.page_token = found.token
 
     def _page(self, query: Query, request: Any) -> Page:
-        client = self._connection()[0]
+        service = self._connection()[0]
 
         def ask(seconds: float) -> Page:
-            pager = client.list_time_series(request=request, retry=None, timeout=seconds)
+            data = service.list_time_series(request, seconds)
             try:
-                found = page(next(iter(pager.pages)))
+                found = page(data)
             except Failed as error:
                 raise Incomplete(str(error)) from None
             if found.errors:
@@ -381,9 +375,7 @@ def _checked(query: Query, known: Facts) -> Query:
 
 def _request(query: Query, start: int, end: int) -> Any:
     """The raw request for the raw points stamped in `(start, end]`."""
-    from google.cloud import monitoring_v3
-
-    request = monitoring_v3.ListTimeSeriesRequest.pb(monitoring_v3.ListTimeSeriesRequest())
+    request = types().ListTimeSeriesRequest.pb(types().ListTimeSeriesRequest())
     request.name = f"projects/{query.project}"
     request.filter = both(equals("metric.type", query.metric), query.filter, part_filter(query))
     request.interval.start_time.seconds = start
@@ -393,17 +385,15 @@ def _request(query: Query, start: int, end: int) -> Any:
 
 def _aligned(query: Query, known: Facts, start: int, end: int, length: int) -> Any:
     """The request for points aligned to periods of `length` seconds, and grouped; a counter's stay raw."""
-    from google.cloud import monitoring_v3
-
     request = _request(query, start, end)
     if known.kind == "CUMULATIVE":
         return request
     # ALIGN_DELTA and ALIGN_RATE would fill gaps by interpolation and hide an outage.
     aligner = "ALIGN_SUM" if known.kind == "DELTA" else "ALIGN_FRACTION_TRUE" if known.value == "BOOL" else "ALIGN_MEAN"
     request.aggregation.alignment_period.seconds = length
-    request.aggregation.per_series_aligner = getattr(monitoring_v3.Aggregation.Aligner, aligner)
+    request.aggregation.per_series_aligner = getattr(types().Aggregation.Aligner, aligner)
     if query.group_by:
-        reducer = getattr(monitoring_v3.Aggregation.Reducer, f"REDUCE_{query.reducer.upper()}")
+        reducer = getattr(types().Aggregation.Reducer, f"REDUCE_{query.reducer.upper()}")
         request.aggregation.cross_series_reducer = reducer
         request.aggregation.group_by_fields.extend(query.group_by)
     return request

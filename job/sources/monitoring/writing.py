@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from job.errors import ConfigError
 from job.sources.monitoring.client import WRITE, Line, Patience, connect
+from job.sources.monitoring.messages import types
 
 PREFIX = "custom.googleapis.com/netanomaly/"
 
@@ -29,12 +31,10 @@ def write(
     Raises:
         ConfigError, NotAllowed, Failed: as for reads.
     """
-    client = connect(endpoint, WRITE)[0]
+    service = connect(endpoint, WRITE)[0]
     series = [_series(project, name, number, place, now) for name, number in sorted(numbers.items())]
-
-    def put(seconds: float) -> None:
-        client.create_time_series(name=f"projects/{project}", time_series=series, retry=None, timeout=seconds)
-
+    request = types().CreateTimeSeriesRequest(name=f"projects/{project}", time_series=series)
+    put = partial(service.create_time_series, type(request).pb(request))
     try:
         Line(1, patience).call("writing incidents as metrics", project, _CREATE, put)
     except ConfigError as error:
@@ -43,9 +43,7 @@ def write(
 
 
 def _series(project: str, name: str, number: int, place: str, now: datetime) -> Any:
-    from google.cloud import monitoring_v3
-
-    return monitoring_v3.TimeSeries(
+    return types().TimeSeries(
         metric={"type": PREFIX + name, "labels": {"output": place[:1024]}},
         resource={"type": "global", "labels": {"project_id": project}},
         metric_kind="GAUGE",
