@@ -95,15 +95,23 @@ def available() -> Mapping[str, EntryPoint]:
     return {point.name: point for point in sorted(entry_points(group=GROUP))}
 
 
+def _claims(name: str) -> list[str]:
+    """The packages that give the name to different things."""
+    by_value = {point.value: point for point in entry_points(group=GROUP, name=name)}
+    return sorted(point.dist.name if point.dist else "unknown" for point in by_value.values())
+
+
 def load(name: str) -> type[Any]:
     """Return the detector class that is registered under `name`.
 
     Raises:
-        LookupError: no detector has that name; the message lists those that exist.
+        LookupError: no detector has that name, and the message lists those that exist; or several packages have one.
     """
     points = available()
     if name not in points:
         raise LookupError(f"no detector {name!r}; there are: {', '.join(points) or 'none installed'}")
+    if len(claims := _claims(name)) > 1:
+        raise LookupError(f"several packages have a detector {name!r}: {', '.join(claims)}; keep one of them installed")
     loaded = points[name].load()
     if not isinstance(loaded, type):
         raise LookupError(f"the entry point {name!r} is {loaded!r}; it must name a class whose fields are its settings")

@@ -3,6 +3,7 @@
 NetanomalyError
 ├── ConfigError    fix the configuration (exit status 2)
 ├── NotAllowed     grant a role            (exit status 3)
+├── Faulty         mend the detector       (exit status 1)
 └── Failed         a retry may help        (exit status 1)
     └── Conflict   somebody else wrote the object meanwhile
 """
@@ -24,6 +25,10 @@ class NotAllowed(NetanomalyError):
     """A permission is missing: the message names what was refused and the role that grants it."""
 
     exit_status = 3
+
+
+class Faulty(NetanomalyError):
+    """A detector raised something, or answered what was not asked; the cause says where."""
 
 
 class Failed(NetanomalyError):

@@ -14,6 +14,7 @@ from detectors import Banded, Detector, Frame, Scores
 from detectors.carried import Carried
 from detectors.detector import compares_rows, late
 from job.anomaly import split_labels
+from job.answer import blamed, checked
 from job.judge import Verdict, context, flags, judge, lookback, picked, settling
 from job.memory import MOST
 from job.opinion import median
@@ -72,9 +73,10 @@ def examine(
         frame = _zeroed(frame, past.points > 0 if isinstance(past, Past) else None)
     compared = {}
     for name in filter(lambda name: compares_rows(detectors[name]), detectors):
-        with meter(f"detect: {name}"):
+        with meter(f"detect: {name}"), blamed(name):
             settled = _settled(frame, policy, start)
-            compared[name] = _taught(detectors[name], frame, settled, hidden, (settled, policy.cut))
+            answer = _taught(detectors[name], frame, settled, hidden, (settled, policy.cut))
+            compared[name] = checked(answer, len(frame.labels), _asked(frame, settled))
     count = len(frame.labels)
     size = -(-count // max(1, -(-count // BLOCK)))  # blocks of one size: none is a mere rest
     found: list[tuple[int, Examined]] = []
@@ -117,7 +119,7 @@ def _examined(
     view = block.columns(max(0, low), block.values.shape[1])
     scores, carried, scored = dict(known), dict[str, Carried](), dict[str, NDArray[np.float64]]()
     for name in detectors.keys() - known:
-        with meter(f"detect: {name}"):
+        with meter(f"detect: {name}"), blamed(name):
             detector: Any = detectors[name]  # which is resumable where there is a past
             if not before:
                 scores[name] = _taught(detector, block, settled, mute)
@@ -125,6 +127,7 @@ def _examined(
                 scores[name] = resumed(detector, block, settled, start, before, name)
             else:
                 scores[name], carried[name], scored[name] = opened(detector, block, settled, start)
+            checked(scores[name], len(block.labels), _asked(block, settled))
     now = replace(before, carried=carried, scored=scored) if before and carried else None
     past = None if mute is None else mute[:, mute.shape[1] - view.values.shape[1] :]
     verdict = judge(view, scores, policy, subject, view.column(start), past)
@@ -158,10 +161,11 @@ def _again(
     """
     settled = _settled(flagged, policy, start)
     began = max(flagged.start, settled - lookback(policy))
-    scores = {
-        name: _taught(detector, flagged, began, mute, (settled, policy.cut)) if _banded(detector) else known[name]
-        for name, detector in detectors.items()
-    }
+    scores = dict(known)
+    for name in filter(lambda name: _banded(detectors[name]), detectors):
+        with blamed(name):
+            scores[name] = _taught(detectors[name], flagged, began, mute, (settled, policy.cut))
+            checked(scores[name], len(flagged.labels), _asked(flagged, began))
     verdict = judge(flagged, scores, policy, subject, flagged.column(start), mute)
     return verdict, tuple(_traces(flagged, scores, verdict, policy, subject, start))
 
@@ -187,6 +191,11 @@ def _changed(block: Frame, start: datetime) -> NDArray[np.intp]:
 def _settled(frame: Frame, policy: Policy, start: datetime) -> datetime:
     """From when on there must be scores."""
     return max(frame.start, start - settling(policy, frame.step))
+
+
+def _asked(frame: Frame, settled: datetime) -> int:
+    """How many columns there must be scores of."""
+    return len(frame.values.T) - frame.column(settled)
 
 
 def _traces(

@@ -31,8 +31,8 @@ def _build(name: str, given: Mapping[str, Any]) -> Detector:
         kind = load(name)
     except LookupError as error:
         raise ConfigError(f"detectors: {error.args[0]}") from None
-    except ImportError as error:
-        raise ConfigError(f"detectors: {name!r} does not load: {error}; install its package again") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - importing somebody else's module may raise anything
+        raise ConfigError(f"detectors: {name!r} does not load: {error!r}; mend or install its package again") from None
     known = [f.name for f in fields(kind)] if is_dataclass(kind) else []
     for key in given:
         if key not in known:
@@ -57,18 +57,25 @@ def _value(name: str, key: str, kind: type[Any], value: Any) -> Any:
 def _annotation(kind: type[Any], key: str) -> Any:
     from typing import get_type_hints
 
-    return get_type_hints(kind)[key]
+    try:
+        return get_type_hints(kind)[key]
+    except (NameError, TypeError, AttributeError) as error:
+        raise ConfigError(f"detectors: the types of {kind.__name__}'s settings cannot be told: {error}") from None
 
 
 def _called(name: str, kind: type[Any], given: Mapping[str, Any]) -> Detector:
     try:
-        detector = kind(**given)
-    except (TypeError, ValueError) as error:
+        built: Any = kind(**given)
+        detector = built if isinstance(built, Detector) else None
+        history: Any = detector.history if detector else None
+    except (TypeError, ValueError) as error:  # what a settings' check raises
         raise ConfigError(f"detector.{name}: {error}") from None
-    if not isinstance(detector, Detector) or not isinstance(detector.history, timedelta):
+    except Exception as error:  # noqa: BLE001 - nor is it known what somebody else's class raises
+        raise ConfigError(f"detector.{name}: {error!r}") from None
+    if detector is None or not isinstance(history, timedelta):
         raise ConfigError(f"detectors: {name!r} is no detector: it needs a `history` (a timedelta) and to be callable")
-    if not timedelta(0) <= detector.history <= LONGEST:
-        asked = duration.text(detector.history)
+    if not timedelta(0) <= history <= LONGEST:
+        asked = duration.text(history)
         raise ConfigError(f"detector.{name} asks for {asked} of history; there is none beyond {duration.text(LONGEST)}")
     return detector
 

@@ -13,6 +13,7 @@ from detectors import carried as over
 from detectors.blocks import Floats
 from detectors.carried import Carried
 from detectors.detector import compares_rows, late
+from job.answer import blamed
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,10 @@ def sample(detectors: Mapping[str, Detector], step: timedelta, settled: datetime
     able = {name: detector for name, detector in detectors.items() if resumes(detector)}
     start = settled - max(-(-detector.recent(step) // step) for detector in able.values()) * step
     frame = Frame(np.full((1, (midnight - start) // step + 1), np.nan), start, step, ({},))
-    found = {name: opened(detector, frame, settled, midnight) for name, detector in able.items()}
+    found = {}
+    for name, detector in able.items():
+        with blamed(name):
+            found[name] = opened(detector, frame, settled, midnight)
     carried = {name: each for name, (_, each, _) in found.items()}
     scored = {name: each for name, (_, _, each) in found.items()}
     return Past(np.ones(1, np.bool_), np.zeros(1, np.int64), carried, scored)

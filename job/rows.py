@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from detectors import Detector, Frame
 from detectors.detector import banded
+from job.answer import blamed, checked
 from job.errors import ConfigError
 from job.judge import flags
 from job.policy import Policy
@@ -54,7 +55,10 @@ def scored(
 ) -> dict[str, NDArray[np.float64]]:
     """What the job would have said of each row when it was there: the columns of the answer after the stamp."""
     histories = {name: detector.history for name, detector in detectors.items()}
-    scores = {name: banded(detector, frame, policy.cut) for name, detector in detectors.items()}
+    scores = {}
+    for name, detector in detectors.items():
+        with blamed(name):
+            scores[name] = checked(banded(detector, frame, policy.cut), *frame.values.shape)
     said = flags(frame, scores, policy, Subject("", "", "", "1", histories))
     answer = (np.abs(said.score), said.flagged.astype(float), said.expected, said.lower, said.upper)
     return {name: array[0, columns] for name, array in zip(HEADER[1:], answer, strict=True)}

@@ -19,7 +19,7 @@ from detectors.detector import compares_rows
 from job import memory, series
 from job.anomaly import SCHEMA, Anomaly, lines
 from job.config import Settings
-from job.errors import ConfigError, Conflict, NetanomalyError
+from job.errors import ConfigError, Conflict, Faulty, NetanomalyError
 from job.examine import examine, lately, needed
 from job.judge import settling
 from job.log import Log
@@ -137,12 +137,19 @@ def _tried(job: Job, piece: Slice, work: Callable[[], T]) -> T | Outcome:
     """What the work gives, or the outcome that says what went wrong."""
     try:
         return work()
+    except Faulty as error:
+        return _crashed(job, piece, str(error))
     except NetanomalyError as error:
         return Outcome(piece, "failed", error=str(error), exit_status=error.exit_status)
     except Exception as error:  # noqa: BLE001 - the slice boundary: one slice's fault must not end the others
-        trace = traceback.format_exc()
-        job.log("ERROR", "slice.crashed", f"{piece.name}: {error!r}", slice=piece.name, traceback=trace)
-        return Outcome(piece, "failed", error=f"a fault in the program: {error!r}", exit_status=1)
+        return _crashed(job, piece, f"a fault in the program: {error!r}")
+
+
+def _crashed(job: Job, piece: Slice, fault: str) -> Outcome:
+    """What is said of the error that is being handled, with the place in the code where it was raised."""
+    trace = traceback.format_exc()
+    job.log("ERROR", "slice.crashed", f"{piece.name}: {fault}", slice=piece.name, traceback=trace)
+    return Outcome(piece, "failed", error=fault, exit_status=1)
 
 
 def _begin(job: Job, piece: Slice) -> _Todo | Outcome:

@@ -35,7 +35,7 @@ def _settings(detector: Any) -> Iterator[tuple[str, str]]:
     """The settings of a detector as a configuration file would have them."""
     for field in fields(detector) if is_dataclass(detector) else ():
         value = getattr(detector, field.name)
-        yield field.name, f'"{duration_text(value)}"' if isinstance(value, timedelta) else json.dumps(value)
+        yield field.name, json.dumps(duration_text(value) if isinstance(value, timedelta) else value, default=str)
 
 
 def metrics() -> int:
