@@ -45,6 +45,9 @@ _YOUNG = 14
 _CLEAR = 5.0
 """Views that point both ways weaken a score where their sum is less than one part in so many of their sizes."""
 
+_LANES = 1024
+"""Tails are fitted to about so many windows at a time: fewer, and the calls cost more than the work; more, and the
+largest of their hours do not stay in the processor's cache."""
 
 _ODD = 0.02
 """So many hours of the last days may have had incidents; of the memory, what is rare is told from all of it."""
@@ -340,27 +343,26 @@ class _Judge:
 
     def _tails(self, largest: Floats, since: int) -> tuple[tail.Tail, tail.Tail]:
         """The tails of the last days and of the memory, which is told from the last days while it is young."""
-        day, detector = self._calendar.blocks, self._detector
-        times = day // self._every
-        recent = self._fits(largest, self._every, detector.recent, detector.tail, since, _ODD)
-        whole = self._fits(largest, day, detector.memory, detector.rare, since // times)
-        whole = tail.later(tail.repeat(whole, times), since % times)
-        born = np.argmax(~np.isnan(largest), axis=1)[:, None]
-        first = largest[:, : -(-int(born.max(initial=0) + _YOUNG * day) // day) * day]
-        if first.shape[1] > since * self._every:
-            rarest = self._fits(first, self._every, detector.recent, detector.rare, since)
-            young = (since + np.arange(rarest.start.shape[1])) * self._every < born + _YOUNG * day
-            whole = tail.begin(whole, rarest, young | np.isnan(whole.start[:, : young.shape[1]]))
-        return tail.where(np.isnan(recent.start) | (recent.scale == 0), whole, recent), whole
+        rows = max(1, _LANES * self._calendar.blocks // max(1, largest.shape[1]))
+        parts = [self._tails_of(largest[i : i + rows], since) for i in range(0, len(largest), rows)]
+        recent, whole = (tail.together(some) for some in zip(*parts, strict=True))
+        return recent, whole
 
-    def _fits(
-        self, largest: Floats, every: int, window: timedelta, share: float, since: int, odd: float = 0.0
-    ) -> tail.Tail:
-        """The tails from the moment `since` on, of which each is `every` blocks; before its window nothing counts."""
-        day = self._calendar.blocks
-        least, width = max(2, round(self._detector.warm_up / _DAY * day)), round(window / _DAY * day)
-        begin = max(0, since * every - width - day) // day * day
-        return tail.later(tail.fits(largest[:, begin:], every, width, share, least, day, odd), since - begin // every)
+    def _tails_of(self, largest: Floats, since: int) -> tuple[tail.Tail, tail.Tail]:
+        """The same of so few rows that they stay in the cache; before the memory nothing counts."""
+        day, detector, every = self._calendar.blocks, self._detector, self._every
+        recent, memory, warm = (round(x / _DAY * day) for x in (detector.recent, detector.memory, detector.warm_up))
+        begin, times = max(0, since * every - memory - day) // day * day, day // every
+        born = np.argmax(~np.isnan(largest), axis=1)[:, None]
+        grown = -(-int(born.max(initial=0) + _YOUNG * day) // day) * times
+        hours, since = tail.Hours(largest[:, begin:], day, max(2, warm)), since - begin // every
+        laws = [tail.Law(detector.tail, _ODD), tail.Law(detector.rare, until=max(since, grown - begin // every))]
+        last, rarest = hours.fits(every, recent, laws, since)
+        (whole,) = hours.fits(day, memory, [tail.Law(detector.rare)], since // times)
+        whole = tail.later(tail.repeat(whole, times), since % times)
+        young = (begin // every + since + np.arange(rarest.start.shape[1])) * every < born + _YOUNG * day
+        whole = tail.begin(whole, rarest, young | np.isnan(whole.start[:, : young.shape[1]]))
+        return tail.where(np.isnan(last.start) | (last.scale == 0), whole, last), whole
 
 
 def _balance(past: _Past) -> Floats:

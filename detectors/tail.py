@@ -14,7 +14,7 @@ the slope that it has there. Hourly maxima make one threshold mean one rate of a
 is, and however its noise hangs together within an hour.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.blocks import Floats
+from detectors.largest import NONE, Groups
 from detectors.scores import RELATIVE_FLOOR
 
 Places = NDArray[np.intp]
@@ -39,13 +40,6 @@ enormous, is an incident and hides no other; what comes again is learned. The sh
 _SURELY = 0.4
 """By this power of it the mean is that of what is no incident, by the rest of one that of all."""
 
-_AT_ONCE = 2**14
-"""Tails are fitted to about so many maxima at a time: fewer, and the calls cost more than the work; more, and they do
-not stay in the processor's cache."""
-
-_ROWS = 128
-"""So many rows are fitted at once: what is sorted then stays in the processor's cache."""
-
 
 @dataclass(frozen=True)
 class Tail:
@@ -61,106 +55,112 @@ Pair: TypeAlias = tuple[Tail, Tail]
 """Of the last days and of the whole memory."""
 
 
+@dataclass(frozen=True)
+class Law:
+    """How a tail is fitted: the share of the maxima that is the tail, and the share that may be incidents.
+
+    None is wanted from the moment `until` on.
+    """
+
+    share: float
+    odd: float = 0.0
+    until: int | None = None
+
+
+class Hours:
+    """The hourly maxima of some series, NaN where one is unknown, to which tails are fitted.
+
+    They are whole days of `day` blocks. Where fewer than `least` maxima are known, so is no tail.
+    """
+
+    def __init__(self, largest: Floats, day: int, least: int) -> None:
+        self._known = np.where(np.isnan(largest), NONE, largest)
+        self._day, self._least = day, least
+        self._groups: dict[int, Groups] = {}
+
+    def fits(self, every: int, window: int, laws: Sequence[Law], since: int = 0) -> list[Tail]:
+        """The tails of the `window` maxima before each `every`-th block, from the moment `since` on.
+
+        `every` is a part of a day; a window is as many times `every` as comes nearest.
+        """
+        moments = self._known.shape[1] // every
+        spans = max(1, min(round(window / every), moments))
+        count, usual = _count(self._known >= 0, every, spans), _second(self._known, every, spans, self._day)
+        numbers = [max(1, round(law.share * spans * every)) + 1 for law in laws]
+        answers = [np.full((4, moments, len(self._known)), np.nan) for _ in laws]
+        size = max(1, self._day // every) * every
+        for some, tops in self._grouped(size, max(numbers)).tops(every, spans, max(numbers), since):
+            for law, number, answer in zip(laws, numbers, answers, strict=True):
+                part = slice(some.start, some.stop if law.until is None else min(some.stop, law.until), some.step)
+                counted = count[part].ravel()
+                fitted = _fit(tops[-number:, : len(counted)], counted, usual[part].ravel(), law)
+                fitted[:, counted < self._least] = np.nan
+                answer[:, part] = fitted.reshape(4, -1, len(self._known))
+        stops = [slice(since, law.until) for law in laws]
+        return [Tail(*answer.swapaxes(1, 2)[:, :, stop]) for answer, stop in zip(answers, stops, strict=True)]
+
+    def _grouped(self, size: int, most: int) -> Groups:
+        """The maxima in groups, which are days where `every` divides a day, for no more than `most` of each."""
+        if size not in self._groups or self._groups[size].most < most:
+            self._groups[size] = Groups(self._known, size, most)
+        return self._groups[size]
+
+
 def fits(largest: Floats, every: int, window: int, share: float, least: int, day: int, odd: float = 0.0) -> Tail:
-    """The tails of the `window` hourly maxima before each `every`-th block, the first of them unknown.
+    """The tails by one law, at all moments."""
+    return Hours(largest, day, least).fits(every, window, [Law(share, odd)])[0]
 
-    The share `odd` of them, the largest, may be incidents. Where fewer than `least` maxima are known, so is no tail. A
-    day has `day` blocks, `largest` whole days, `every` is a part of a day; a window is as many times `every` as comes
-    nearest.
+
+def _count(present: NDArray[np.bool_], every: int, spans: int) -> Places:
+    """How many are there in the `spans` pieces before each moment; (moments, rows)."""
+    moments = present.shape[1] // every
+    seen = np.zeros((spans + moments, len(present)), dtype=np.intp)
+    seen[spans + 1 :] = np.cumsum(present, axis=1, dtype=np.intp).T[every - 1 :: every][: moments - 1]
+    return seen[spans:] - seen[:moments]
+
+
+def _fit(top: Floats, count: Places, usual: Floats, law: Law) -> Floats:
+    """The tail's start, share, scale and shape from the largest of `count` known maxima, the others being NONE.
+
+    A lane each, down which they ascend.
     """
-    parts = [
-        _fits(largest[i : i + _ROWS], every, window, share, least, day, odd) for i in range(0, len(largest), _ROWS)
-    ]
-    return Tail(*np.concatenate(parts, axis=1))
-
-
-def _fits(largest: Floats, every: int, window: int, share: float, least: int, day: int, odd: float) -> Floats:
-    known = np.where(np.isnan(largest), -1.0, largest)  # below every deviation
-    spans = max(1, min(round(window / every), known.shape[1] // every))
-    moments = known.shape[1] // every
-    seen = np.zeros((len(known), moments + 1))
-    np.cumsum(np.count_nonzero(known.reshape(len(known), moments, every) >= 0, axis=2), axis=1, out=seen[:, 1:])
-    before = np.maximum(np.arange(moments) - spans, 0)
-    count = seen[:, :moments] - seen[:, before]
-    usual = _second(known, before * every, np.arange(moments) * every, day)
-    answer = np.full((4, len(known), moments), np.nan)
-    most = max(1, round(share * spans * every)) + 1
-    for some, tops in _gathered(_tops(known, every, spans, most), spans, moments):
-        fitted = _fit(tops, count[:, some], usual[:, some], share, odd)
-        answer[:, :, some] = np.where(count[:, some] >= least, fitted, np.nan)
-    return answer
-
-
-def _gathered(tops: Iterable[Floats], spans: int, moments: int) -> Iterator[tuple[Places, Floats]]:
-    """The same with the moments that they are of, so many at a time that the calls themselves cost little."""
-    places: list[int] = []
-    waiting: list[Floats] = []
-    for place, top in enumerate(tops):
-        some = range(place, moments, spans)
-        places.extend(some)
-        waiting.append(top[:, : len(some)])
-        if place == spans - 1 or len(places) * top.shape[0] * top.shape[2] >= _AT_ONCE:
-            yield np.array(places, dtype=np.intp), np.concatenate(waiting, axis=1)
-            places, waiting = [], []
-
-
-def _tops(known: Floats, every: int, spans: int, most: int) -> Iterator[Floats]:
-    """The `most` largest of the `spans` pieces before each moment, in ascending order; a piece is `every` columns.
-
-    First of the moments 0, spans, 2 * spans ..., then of 1, spans + 1 ... and so on; (rows, moments, most). A window
-    is the end of one group of pieces and the beginning of the next; of each only the largest need be sorted.
-    """
-    rows, groups = len(known), -(-known.shape[1] // (every * spans))
-    pieces = np.full((rows, (groups + 1) * spans * every), -1.0)
-    pieces[:, spans * every :][:, : known.shape[1]] = known
-    pieces = np.sort(pieces.reshape(rows, groups + 1, spans, every), axis=3)
-    ends = [np.full((rows, groups, most), -1.0)]
-    for place in range(spans - 1, -1, -1):
-        ends.append(_largest(ends[-1], pieces[:, :-1, place]))
-    begun = ends[0]
-    for place in range(spans):
-        yield _largest(ends.pop(), begun)
-        begun = _largest(begun, pieces[:, 1:, place])
-
-
-def _largest(some: Floats, others: Floats) -> Floats:
-    """The largest of both, as many as `some` has; all are in ascending order.
-
-    They are the larger of one's k-th least and the other's k-th largest, for every k (Batcher 1968).
-    """
-    both, many = some.copy(), min(some.shape[2], others.shape[2])
-    np.maximum(both[:, :, :many], others[:, :, ::-1][:, :, :many], out=both[:, :, :many])
-    both.sort(axis=2)
-    return both
-
-
-def _fit(top: Floats, count: Floats, usual: Floats, share: float, odd: float) -> Floats:
-    """The tail's start, share, scale and shape from the largest of `count` known maxima, the others being -1."""
-    wanted = np.maximum(1, np.rint(share * count)).astype(np.intp)
-    start = np.take_along_axis(top, top.shape[2] - 1 - wanted[:, :, None], axis=2)
+    wanted = np.maximum(1, np.rint(law.share * count)).astype(np.intp)
+    start = _largest(top, wanted)
     excess = np.maximum(top - start, 0.0)
-    start = start[:, :, 0]
-    beyond = np.count_nonzero(excess, axis=2)
-    total, square = excess.sum(axis=2), np.einsum("ijk,ijk->ij", excess, excess)
+    beyond, ties = wanted.copy(), np.flatnonzero(_largest(top, wanted - 1) == start)
+    beyond[ties] = np.count_nonzero(excess[:, ties], axis=0)
+    total, square = _total(excess), _total(excess * excess)
     limit = np.where(usual > start, usual - start, np.inf)
-    few = np.nonzero(excess[:, :, -1] > _SHAPELY * limit)
-    plain, far, most = total.copy(), excess[few], limit[few][:, None]
-    total[few] = np.minimum(far, _CAP * most).sum(axis=1)
+    few = np.flatnonzero(excess[-1] > _SHAPELY * limit)
+    plain, far, most = total.copy(), excess[:, few], limit[few]
+    total[few] = _total(np.minimum(far, _CAP * most))
     np.minimum(far, _SHAPELY * most, out=far)
-    plain[few], square[few] = far.sum(axis=1), np.einsum("ij,ij->i", far, far)
+    plain[few], square[few] = _total(far), _total(far * far)
     many = np.maximum(beyond, 1)
     heavy = _heaviness(plain / many, square / many)
     shape = heavy + 1 / np.where(beyond > 0, beyond, wanted)
     mean = total / many
-    if odd:
-        mean = _sure(mean, excess, beyond, np.rint(odd * count).astype(np.intp))
+    if law.odd:
+        mean = _sure(mean, excess, beyond, np.rint(law.odd * count).astype(np.intp))
     return np.stack([start, np.maximum(beyond, 0.5) / np.maximum(count, 1), (1 - heavy) * mean, shape])
+
+
+def _largest(ordered: Floats, place: Places) -> Floats:
+    """The number in each lane than which so many are larger."""
+    largest: Floats = ordered[len(ordered) - 1 - place, np.arange(len(place))]
+    return largest
+
+
+def _total(values: Floats) -> Floats:
+    """The sum of each lane: numpy adds up a single one in another order, and it must not matter what is beside it."""
+    lanes = values.shape[1]
+    total: Floats = (values if lanes > 1 else np.repeat(values, 2, axis=1)).sum(axis=0)[:lanes]
+    return total
 
 
 def _sure(mean: Floats, excess: Floats, beyond: Places, odd: Places) -> Floats:
     """The mean excess where the `odd` largest of those beyond the start may be incidents, and what is less is none."""
-    most = np.take_along_axis(excess, excess.shape[2] - 1 - odd[:, :, None], axis=2)
-    total = np.minimum(excess, most).sum(axis=2)
+    total = _total(np.minimum(excess, _largest(excess, odd)))
     sure = np.minimum(total / np.maximum(beyond - odd, 1), mean)
     return np.where(sure > 0, mean ** (1 - _SURELY) * sure**_SURELY, mean)
 
@@ -172,20 +172,29 @@ def _heaviness(mean: Floats, square: Floats) -> Floats:
     return np.where(variance > 0, np.clip((1 - ratio) / 2, 0.0, _HEAVIEST), 0.0)
 
 
-def _second(known: Floats, first: Places, last: Places, day: int) -> Floats:
-    """The second largest of the daily maxima among the blocks [first, last) of each moment; -1 where fewer are known.
+def _second(known: Floats, every: int, spans: int, day: int) -> Floats:
+    """The second largest of the daily maxima in the window before each moment; NONE where fewer are known.
 
-    The last day counts as far as it has come.
+    Of the days that begin in it, of which the last counts as far as it has come; (moments, rows).
     """
-    daily = known.reshape(len(known), -1, day)
-    so_far = np.maximum.accumulate(daily, axis=2).reshape(known.shape)[:, np.maximum(last - 1, 0)]
-    begin, end = -(-first // day), np.maximum(last - 1, 0) // day
-    (begin, end), which = np.unique([begin, end], axis=1, return_inverse=True)  # of a day's moments most have the same
-    days = begin[:, None] + np.arange(max(2, int((end - begin).max(initial=0))))
-    past = np.where(days < end[:, None], daily.max(axis=2)[:, np.minimum(days, daily.shape[1] - 1)], -1.0)
-    past.partition(-2, axis=2)
-    second, largest = past[:, which, -2], past[:, which, -1]
-    return np.maximum(second, np.minimum(largest, so_far))
+    last = np.arange(known.shape[1] // every) * every
+    so_far = np.maximum.accumulate(known.reshape(len(known), -1, day), axis=2).reshape(known.shape)
+    daily, today = so_far[:, day - 1 :: day].T.copy(), np.maximum(last - 1, 0) // day
+    widths, second = today + (spans * every - last) // day, np.empty((len(last), len(known)))
+    for width in set(widths.tolist()):
+        at = np.flatnonzero(widths == width)
+        one, two = (some[today[at]] for some in _two_before(daily, width))
+        second[at] = np.maximum(two, np.minimum(one, so_far[:, np.maximum(last[at] - 1, 0)].T))
+    return second
+
+
+def _two_before(daily: Floats, width: int) -> tuple[Floats, Floats]:
+    """The largest and the second largest of the `width` days before each; NONE where there is none; (days, rows)."""
+    one, two = (np.full(daily.shape, NONE) for _ in range(2))
+    for by in range(1, min(width, len(daily)) + 1):
+        np.maximum(two[by:], np.minimum(one[by:], daily[:-by]), out=two[by:])
+        np.maximum(one[by:], daily[:-by], out=one[by:])
+    return one, two
 
 
 def log_probability(deviations: Floats, tails: Pair, span: int) -> Floats:
@@ -270,6 +279,11 @@ def begin(tail: Tail, other: Tail, condition: NDArray[np.bool_]) -> Tail:
 def where(condition: NDArray[np.bool_], tail: Tail, other: Tail) -> Tail:
     """The tail where the condition holds, else the other."""
     return _each(lambda one, two: np.asarray(np.where(condition, one, two), dtype=np.float64), tail, other)
+
+
+def together(parts: Iterable[Tail]) -> Tail:
+    """The tails of some rows after those of others."""
+    return _each(lambda *arrays: np.concatenate(arrays), *parts)
 
 
 def _each(change: Callable[..., Floats], *tails: Tail) -> Tail:

@@ -194,6 +194,25 @@ def test_the_tails_of_the_largest(every: int, window: int, share: float, odd: fl
             assert fitted == pytest.approx(slow_fit(past, daily, share, odd), rel=1e-6, abs=1e-12)
 
 
+@pytest.mark.parametrize("every", [6, 24])
+def test_tails_by_several_laws_at_once_and_at_some_moments_are_those_of_each(every: int) -> None:
+    largest = np.abs(awkward(8, 14 * 24))
+    hours = tail.Hours(largest, 24, 20)
+    day = 24 // every
+    narrow, wide = tail.Law(0.05, until=9 * day), tail.Law(0.3, 0.02)
+    some = hours.fits(every, 72, [narrow, wide], 5 * day + 1)
+    (longer,) = hours.fits(every, 240, [tail.Law(0.4)])
+    for got, (window, law), part in zip(
+        [*some, longer],
+        [(72, narrow), (72, wide), (240, tail.Law(0.4))],
+        [slice(5 * day + 1, 9 * day), slice(5 * day + 1, None), slice(None)],
+        strict=True,
+    ):
+        alone = tail.fits(largest, every, window, law.share, 20, 24, law.odd)
+        for name in tail.Tail.__annotations__:
+            np.testing.assert_array_equal(getattr(got, name), getattr(alone, name)[:, part])
+
+
 def test_one_enormous_hour_hardly_widens_the_tail_and_one_a_day_does() -> None:
     past = np.abs(np.random.default_rng(2).normal(size=(1, 24 * 29)))
 
