@@ -1,5 +1,6 @@
 """An incident in words: where, what happened, what was usual, and against what it was judged."""
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 LEARNED = timedelta(hours=6)
 """A deviation that lasts so long may be taken for usual before it is over."""
+
+_BY = "Compared with "
+"""How the part of the sentence begins that says by what it was judged."""
 
 NAMED = 3
 """So many resources of a group are named one by one."""
@@ -65,10 +69,15 @@ def _because(incident: "Incident") -> str:
 
 def split(incident: "Incident") -> tuple[str, str]:
     """What happened, and by what it was judged: the incident's sentence without its evidence, which stands between."""
-    if not incident.evidence:
-        return incident.sentence, ""
-    what, _, judged = incident.sentence.partition(f" {_because(incident)} ")
-    return what, judged
+    between = f" {_because(incident)} {_BY}" if incident.evidence else f" {_BY}"
+    what, found, judged = incident.sentence.rpartition(between)
+    return (what, _BY + judged) if found else (incident.sentence, "")
+
+
+def briefly(incident: "Incident") -> str:
+    """What its foremost series did, in a few words: `sent bytes rose to 2.93 MB/s`."""
+    top = incident.top[0]
+    return clean(re.split(r",| at \d{4}-", top.sentence.replace(f" of {clean(top.where)}", ""))[0], 90)
 
 
 def affected(incident: "Incident") -> str:
@@ -141,7 +150,7 @@ def _span(incident: "Incident", ended: Ended) -> str:
 
 def _judged(worst: Anomaly) -> str:
     """The slot of the season and the history that it was judged on, and the votes."""
-    judged = f"Compared with {against(worst)}; history: {history(worst) or 'the day before'}"
+    judged = f"{_BY}{against(worst)}; history: {history(worst) or 'the day before'}"
     if worst.kind in {"zero", "absent"}:
         return f"{judged}."
     said = ", ".join(f"{name} {_score(score)}" for name, score in sorted(worst.votes.items()))

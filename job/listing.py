@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from job.account import briefly
 from job.anomaly import BANDS, Anomaly, band
 from job.incident import Incident
 from job.kinship import thing
@@ -159,9 +160,7 @@ def _words(incident: Incident, width: int) -> Iterator[str]:
     if not incident.excess_bytes:
         total = incident.excess_packets, "packets"
     value, unit = total
-    top = incident.top[0]
-    said = re.split(r",| at \d{4}-", top.sentence.replace(f" of {clean(top.where)}", ""))[0]
-    yield f"{quantity(abs(value), unit)} {_more(value)}" if value else clean(said, 90)
+    yield f"{quantity(abs(value), unit)} {_more(value)}" if value else briefly(incident)
 
 
 def _more(value: float) -> str:

@@ -11,6 +11,10 @@ function dress(plot) {
   for (const axis of [...plot.below, ...plot.left]) {
     for (const part of ["axis_label_text_color", "major_label_text_color", "axis_line_color", "major_tick_line_color", "minor_tick_line_color"]) axis[part] = colour("dim");
   }
+  for (const axis of plot.below) {
+    // A day and a month that nobody takes for each other, and hours as clocks have them.
+    if (axis.formatter.type === "DatetimeTickFormatter") axis.formatter.setv({ months: "%b %Y", days: "%d %b", hours: "%H:%M", hourmin: "%H:%M", minutes: "%H:%M", minsec: "%H:%M:%S", seconds: "%H:%M:%S" });
+  }
   for (const grid of plot.center) if ("grid_line_color" in grid) grid.grid_line_color = colour("line");
   plot.toolbar.logo = null;
   if (matchMedia("(pointer: coarse)").matches) plot.toolbar.active_drag = null; // a finger on it scrolls the page

@@ -47,13 +47,16 @@
     });
     const item = figure.closest(".incident");
     const [from, to] = [Date.parse(item.querySelector("time").dateTime), +item.dataset.end]; // the day's others are paler
-    for (const [left, right] of chart.events.filter(([left, right]) => right > chart.start && left < end)) {
+    for (const [left, right, words] of chart.events.filter(([left, right]) => right > chart.start && left < end)) {
       const mine = left < to && right > from;
       plot.add_layout(new Bokeh.BoxAnnotation({ left, right, fill_color: colour("critical"), fill_alpha: mine ? 0.18 : 0.06, line_color: null }));
       if (mine) plot.add_layout(new Bokeh.Span({ location: left, dimension: "height", line_color: colour("critical"), line_width: 1.5 }));
+      if (words) plot.add_layout(new Bokeh.Label({ x: Math.max(left, chart.start), y: 1, y_units: "screen", x_offset: 3, text: words, text_color: colour("ink"), text_font_size: "12px" }));
     }
     plot.varea({ x: { field: "x" }, y1: { field: "lower" }, y2: { field: "upper" }, source, fill_color: colour("link"), fill_alpha: 0.2, legend_label: "usual" });
     plot.line({ x: { field: "x" }, y: { field: "expected" }, source, line_color: colour("link"), line_dash: "dashed", legend_label: "expected" });
+    const alone = chart.value.flatMap((v, n, row) => (v !== null && (row[n - 1] ?? null) === null && (row[n + 1] ?? null) === null ? [n] : []));
+    plot.scatter(alone.map((n) => x[n]), alone.map((n) => chart.value[n]), { size: 3, color: colour("trace") }); // of which a line shows nothing
     const line = plot.line({ x: { field: "x" }, y: { field: "value" }, source, line_color: colour("trace"), line_width: 1.5, legend_label: "observed" });
     plot.add_tools(new Bokeh.HoverTool({
       renderers: [line], mode: "vline",

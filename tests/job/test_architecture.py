@@ -82,10 +82,9 @@ CORE = {
     "job.report": VALUES | {"job.store"},
     "job.found": VALUES | {"job.incident", "job.kinship", "job.nature", "job.report", "job.series", "job.store"},
     "job.templates": set(),
-    "job.page": VALUES
-    | {"job.account", "job.explorer", "job.templates", "job.found", "job.incident", "job.kinship", "job.sentence"}
-    | {"job.series"},
-    "job.listing": VALUES | {"job.incident", "job.kinship", "job.report"},
+    "job.charts": VALUES | {"job.explorer", "job.found", "job.incident", "job.kinship", "job.sentence", "job.series"},
+    "job.page": VALUES | {"job.account", "job.charts", "job.found", "job.incident", "job.series", "job.templates"},
+    "job.listing": VALUES | {"job.account", "job.incident", "job.kinship", "job.report"},
     "job.mutes": VALUES | {"job.incident", "job.kinship", "job.store", "job.toml"},
     "job.publish": VALUES | {"job.found", "job.incident", "job.mutes", "job.page", "job.store"},
     "job.cli": {

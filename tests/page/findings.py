@@ -41,9 +41,9 @@ def looked(anomalies: list[Anomaly], until: datetime = NEXT) -> Looked:
     )
 
 
-def trace(anomaly: Anomaly, periods: int = 288) -> Trace:
+def trace(anomaly: Anomaly, minutes: int = 5) -> Trace:
     """The day of an anomaly's series: as expected, and what was observed while it was on."""
-    step = timedelta(minutes=5)
+    step, periods = timedelta(minutes=minutes), 1440 // minutes
     value: list[float | None] = [anomaly.expected + n % 7 for n in range(periods)]
     for n in range(periods):
         if anomaly.start <= DAY + n * step < anomaly.end:
@@ -56,7 +56,7 @@ def trace(anomaly: Anomaly, periods: int = 288) -> Trace:
         labels=anomaly.labels,
         unit=anomaly.unit,
         start=DAY,
-        step=300,
+        step=60 * minutes,
         value=value,
         expected=[anomaly.expected] * periods,
         lower=[anomaly.lower] * periods,
@@ -64,13 +64,13 @@ def trace(anomaly: Anomaly, periods: int = 288) -> Trace:
     )
 
 
-def findings(anomalies: list[Anomaly], until: datetime = NEXT) -> Found:
-    """What would have been read of them."""
+def findings(anomalies: list[Anomaly], until: datetime = NEXT, minutes: int = 5) -> Found:
+    """What would have been read of them, in periods of so many minutes."""
     one = looked(anomalies, until)
     return Found(
         incidents=tuple(group(anomalies, judged([one]))),
         anomalies={a.id: a for a in anomalies},
-        traces={key(a.project, a.query, a.resource, a.labels): (trace(a),) for a in anomalies},
+        traces={key(a.project, a.query, a.resource, a.labels): (trace(a, minutes),) for a in anomalies},
         looked=(one,),
         published=(),
         problems=(),

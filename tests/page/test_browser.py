@@ -3,6 +3,7 @@
 import base64
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -122,6 +123,25 @@ def test_a_chart_marks_its_own_incident_and_where_it_began(browser: Any, tmp_pat
     ]
     starts = browser.execute_script("return [...document.querySelectorAll('figure')].map(f => f.plot.y_range.start)")
     assert starts == pytest.approx([-0.25, -0.25])
+
+
+def test_a_chart_shows_points_that_are_alone_and_where_there_are_none(browser: Any, tmp_path: Path) -> None:
+    absent = event("in bytes", None, 1000, kind="absent", minutes=60)
+    found = findings([absent])
+    ((name, (whole,)),) = found.traces.items()
+    value = [None if 3 <= n < 288 and n % 100 else v for n, v in enumerate(whole.value)]
+    found = replace(found, traces={name: (whole.model_copy(update={"value": value}),)})
+    opened(browser, tmp_path, render(found, DAY, NEXT))
+    wait_for(browser, "return !!document.querySelector('figure')?.plot")
+    dots = """return document.querySelector('figure').plot.renderers.filter(r => r.glyph.type === 'Scatter')
+        .flatMap(r => [...r.data_source.data.x])"""
+    middles = [DAY + timedelta(minutes=5 * (n + 0.5)) for n in (100, 200)]
+    assert browser.execute_script(dots) == [moment.timestamp() * 1000 for moment in middles]
+    words = "return document.querySelector('figure').plot.center.filter(r => r.type === 'Label').map(r => r.text)"
+    assert browser.execute_script(words) == ["no points"]
+    form = "const f = document.querySelector('figure').plot.below[0].formatter; return [f.days, f.hours]"
+    assert browser.execute_script(form) == ["%d %b", "%H:%M"]
+    assert complaints(browser) == []
 
 
 def test_it_says_how_long_ago(browser: Any, tmp_path: Path) -> None:

@@ -5,12 +5,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from job.page import CHARTS, Skipped, render
+from job.charts import CHARTS
+from job.page import FULL, LARGEST, Skipped, render
 from tests.incidents.events import NIGHT, event
 from tests.page.findings import DAY, HOSTILE, NEXT, findings, many
-
-LARGEST = 5_000_000
-"""Bytes of a page with 1,000 incidents; the README says so."""
 
 
 class Page(HTMLParser):
@@ -77,6 +75,25 @@ def test_the_page_says_what_happened_and_what_was_looked_at() -> None:
         assert words in page.text
 
 
+def test_on_top_are_the_worst_and_the_worst_of_what_is_still_on() -> None:
+    on = event("in bytes", 4e6, 1e6, "web-2", ongoing=True, severity=55, zone="europe-west1-c")
+    found = findings([event("in bytes", 9e6, 1e6, severity=80), on], until=on.end)
+    summary = Page(render(found, DAY, NEXT)).text.partition("Timeline")[0]
+    worst = "Worst: volumetric surge, received bytes rose to 9 MB/s at web-1 (europe-west1-b), since 2026-11-22"
+    still = "Worst of those still on: volumetric surge, received bytes rose to 4 MB/s at web-2 (europe-west1-c), since"
+    assert f"1 still on. {worst} 03:10 UTC, for 30m. {still}" in summary
+    alone = replace(found, incidents=tuple(i for i in found.incidents if i.state != "closed"))
+    assert "Worst of those" not in Page(render(alone, DAY, NEXT)).text
+
+
+def test_series_of_several_parts_are_added_and_those_of_several_days_are_not() -> None:
+    found = findings([])
+    (one,) = found.looked
+    parts = (one, one.model_copy(update={"series": 41}), one.model_copy(update={"start": NEXT}))
+    page = Page(render(replace(found, looked=parts), DAY, NEXT))
+    assert "00:008134,560049 by" in page.text
+
+
 def test_what_was_skipped_and_what_cannot_be_read_is_named() -> None:
     found = replace(findings([]), problems=("anomalies/x.jsonl line 3 is no anomaly record",))
     text = Page(render(found, DAY, NEXT, [Skipped("date=2026-11-22/metric=x", "quota <b>")])).text
@@ -136,15 +153,53 @@ def test_charts_hold_the_series_and_its_band() -> None:
     at = (3 * 60 + 10) // 5
     assert chart["unit"] == "MB/s"
     assert [chart[row][at] for row in ("value", "expected", "lower", "upper")] == [12.4, 1.5, 1.2, 1.8]  # type: ignore[index]  # JSON
+    (absent,) = numbers(Page(render(findings([event("in bytes", None, 5.0, kind="absent")]), DAY, NEXT)))["charts"]
+    assert [event[2:] for event in absent["events"]] == [["no points"]]  # type: ignore[attr-defined]  # JSON
     assert chart["events"] == [[NIGHT.timestamp() * 1000, NIGHT.timestamp() * 1000 + 1_800_000]]
 
 
-def test_a_thousand_incidents_stay_small() -> None:
-    html = render(findings(many(1000)), DAY, NEXT)
+def listed(page: Page) -> int:
+    return len([a for a in page.all("li") if "incident" in str(a.get("class"))])
+
+
+@pytest.mark.parametrize("minutes", [1, 5])
+def test_a_thousand_incidents_are_all_told_on_a_page_that_stays_small(minutes: int) -> None:
+    html = render(findings(many(1000), minutes=minutes), DAY, NEXT)
     page = Page(html)
-    assert len([a for a in page.all("li") if "incident" in str(a.get("class"))]) == 1000
-    assert len(numbers(page)["charts"]) == CHARTS
-    assert len(html.encode()) < LARGEST
+    drawn = len(numbers(page)["charts"])
+    assert len(html.encode()) <= LARGEST == 5_000_000, "the README says so"
+    assert listed(page) == 1000
+    assert {1: 30, 5: CHARTS}[minutes] <= drawn <= CHARTS
+    assert f"the worst {drawn} series are drawn, {2000 - drawn:,} are not" in page.text
+    assert f"after the worst {FULL} incidents, the others are told in short" in page.text
+    assert len([a for a in page.all("details") if a.get("class") == "series"]) == FULL
+
+
+def test_what_has_no_room_is_left_out_from_the_end_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("job.page.LARGEST", 2_450_000)
+    found = findings(many(400), minutes=1)
+    html = render(found, DAY, NEXT)
+    page = Page(html)
+    assert len(html.encode()) <= 2_450_000
+    there = listed(page)
+    assert FULL / 2 < there < 400
+    above = found.incidents[there].severity
+    assert f"the last {400 - there} of 400, none of them above severity {above}, are left out" in page.text
+    assert f"{there} of {there} shown" in page.text
+    assert len(numbers(page)["charts"]) > 5
+
+
+def test_of_very_many_that_failed_the_first_are_named() -> None:
+    failed = [Skipped(f"slice {n}", "quota") for n in range(1000)]
+    text = Page(render(findings([]), DAY, NEXT, failed)).text
+    assert "1000 parts of it could not be judged" in text
+    assert "slice 99: quotaand 900 more" in text
+
+
+def test_a_small_page_leaves_nothing_out_and_says_nothing_of_it() -> None:
+    html = render(findings(many(40), minutes=1), DAY, NEXT)
+    assert "So that the page stays small" not in html
+    assert len(numbers(Page(html))["charts"]) == 80
 
 
 def test_the_same_findings_make_the_same_bytes() -> None:
