@@ -15,7 +15,7 @@ from job.errors import ConfigError
 from job.judge import flags
 from job.policy import Policy
 from job.record import Subject
-from job.units import significant
+from job.units import measured, significant
 
 MICROSECOND = timedelta(microseconds=1)
 COLUMNS = 20_000_000
@@ -42,7 +42,7 @@ def frame_of(stamps: NDArray[np.int64], values: NDArray[np.float64], step: timed
     if width > COLUMNS:
         raise ConfigError(f"its stamps span {width:,} steps of {step}; give the step that it has with --step")
     columns = (places - first).astype(np.intp)
-    known = np.isfinite(values)
+    known = measured(values)
     count = np.bincount(columns[known], minlength=width)
     total = np.bincount(columns[known], values[known], width)
     grid = np.divide(total, count, out=np.full(width, np.nan), where=count > 0)

@@ -4,10 +4,23 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from detectors.duration import text as duration_text
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LARGEST = 1e100
+"""No measurement is larger, in any unit; sums and squares of so many of these are numbers still."""
+
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E")
+
+
+def measured(values: "NDArray[np.float64]") -> "NDArray[np.bool_]":
+    """Which values can have been measured; the others, as NaN, are no points."""
+    return abs(values) < LARGEST
 
 
 def significant(value: float, digits: int = 6) -> float:

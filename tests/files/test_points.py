@@ -200,9 +200,10 @@ def test_blank_rows_tell_how_often_points_come(tmp_path: Path) -> None:
     np.testing.assert_array_equal(one(tmp_path, text, 5), [1, NAN, 2, NAN, 3])
 
 
-def test_sums_that_overflow_are_no_points(tmp_path: Path) -> None:
+def test_what_is_no_measurement_is_no_point(tmp_path: Path) -> None:
+    values = {"a": 1e308, "b": 1, "c": -1e101, "d": "inf"}
     text = "ts,value,vm\n" + "".join(
-        f"{int(DAY.timestamp()) + s},{v},{vm}\n" for s in (0, 60) for vm, v in [("a", 1e308), ("b", 1)]
+        f"{int(DAY.timestamp()) + s},{v},{vm}\n" for s in (0, 60) for vm, v in values.items()
     )
     (tmp_path / "a.csv").write_text(text)
     assert frame(Files(str(tmp_path / "a.csv")), 1).values.tolist() == [[1]]

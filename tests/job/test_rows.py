@@ -45,6 +45,16 @@ def test_a_young_row_says_nothing(tmp_path: Path) -> None:
     assert (first["score"], first["is_anomaly"], first["expected"]) == ("", "0", "")
 
 
+def test_a_value_that_is_no_measurement_says_nothing_and_teaches_nothing(tmp_path: Path) -> None:
+    rows = series()
+    answers, without = (
+        scored(tmp_path / name, [*rows[:400], (rows[400][0], value), *rows[401:]])
+        for name, value in (("a", 1.7e308), ("b", float("nan")))
+    )
+    assert answers == without
+    assert answers[400]["score"] == ""
+
+
 def test_duplicates_disorder_odd_seconds_and_blanks_are_answered_row_by_row(tmp_path: Path) -> None:
     rows = series()
     odd = [(rows[0][0], rows[0][1]), *rows[::-1], (START + 301, float("nan"))]

@@ -156,10 +156,11 @@ def test_points_off_the_grid_belong_to_the_period_they_end_in(server: Monitoring
     same(rows(server, query(GAUGE), 0, 3), [[NAN, 1.5, 3]])
 
 
-def test_infinity_and_nan_from_the_server_are_gaps(server: MonitoringServer) -> None:
+def test_what_is_no_measurement_is_a_gap(server: MonitoringServer) -> None:
     server.add(GAUGE, vm(1), [1, math.inf, -math.inf, 4], DAY)
     server.add(GAUGE, vm(2), [1, NAN, 3, 4], DAY, as_given=True)
-    same(rows(server, query(GAUGE), 0, 4), [[1, NAN, NAN, 4], [1, NAN, 3, 4]])
+    server.add(GAUGE, vm(3), [1, 1.7e308, -1e300, 1e99], DAY)
+    same(rows(server, query(GAUGE), 0, 4), [[1, NAN, NAN, 4], [1, NAN, 3, 4], [1, NAN, NAN, 1e99]])
 
 
 def test_a_counter_becomes_a_rate_from_the_first_column_on(server: MonitoringServer) -> None:

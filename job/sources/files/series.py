@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from detectors import Labels
 from job.errors import ConfigError
 from job.sources.files.table import Table, Words
+from job.units import measured
 
 N = TypeVar("N", bound=np.generic)
 
@@ -131,9 +132,9 @@ class Gathering:
         if not last.all():
             rows, stamps, values = rows[last], stamps[last], values[last]
         spacing = _usual(_spacings(_firsts(rows, len(keys)), stamps))
-        finite = np.isfinite(values)
-        if not finite.all():
-            rows, stamps, values = rows[finite], stamps[finite], values[finite]
+        there = measured(values)
+        if not there.all():
+            rows, stamps, values = rows[there], stamps[there], values[there]
         firsts = _firsts(rows, len(keys))
         spacings = _spacings(firsts, stamps)
         points = Series(tuple(dict(key) for key in keys), firsts, stamps, values, None, spacings, spacing, unit)

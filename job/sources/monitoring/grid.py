@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from job.sources.monitoring.decode import Key, Points
+from job.units import measured
 
 _REGULAR = 8
 """So many points must agree before their spacing is believed."""
@@ -72,8 +73,8 @@ def _scatter(coarse: NDArray[np.float64], lot: Points, row: NDArray[np.int64], g
     """Write points where they belong, in the order received."""
     start, period = grid
     values = lot.values.astype(np.float64, copy=False)
-    if not (finite := np.isfinite(values)).all():
-        values = np.where(finite, values, np.nan)
+    if lot.values.dtype.kind == "f" and not (there := measured(values)).all():
+        values = np.where(there, values, np.nan)
     if lot.ends.dtype == np.int64:
         slot = (lot.ends - (start + 1)) // period
     else:
@@ -130,8 +131,8 @@ def _growth(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """The spans of one series in which its count is known to have grown, and by how much."""
     starts, ends, values = (np.concatenate(arrays) for arrays in zip(*group, strict=True))
-    finite = np.isfinite(values)
-    order = np.flatnonzero(finite)[np.argsort(ends[finite], kind="stable")]
+    there = measured(values)
+    order = np.flatnonzero(there)[np.argsort(ends[there], kind="stable")]
     last = np.append(np.diff(ends[order]) > 0, True)[: len(order)]
     starts, ends, values = starts[order][last], ends[order][last], values[order][last]
     gaps = np.diff(ends)
