@@ -117,6 +117,10 @@ WIDE, NARROW = 100, 72
 """A terminal of fewer columns shows dates without a year; one of still fewer not what an incident amounts to."""
 
 
+LEAST = {"nature": 13, "where": 8, "what": 8}
+"""So narrow these columns become, and no narrower."""
+
+
 def table(incidents: Iterable[Incident], width: int, most: int = 0) -> "Table":
     """The incidents as a table for a terminal of that width; at most so many where `most` is given."""
     from rich.table import Table
@@ -126,7 +130,7 @@ def table(incidents: Iterable[Incident], width: int, most: int = 0) -> "Table":
     names = ("severity", "since (UTC)", "lasted", "nature", "where", "what")[: 6 if width >= NARROW else 5]
     for name in names:
         folds = name in {"where", "what"} or (name == "nature" and width < WIDE)
-        shown.add_column(name, no_wrap=not folds, overflow="fold", min_width=12 if folds else None)
+        shown.add_column(name, no_wrap=not folds, overflow="fold", min_width=LEAST.get(name))
     for incident in list(incidents)[: most or None]:
         style = "dim" if incident.muted else STYLES[band(incident.severity)]
         severity = Text(f"{incident.severity} {'muted' if incident.muted else band(incident.severity)}", style=style)
@@ -153,7 +157,8 @@ def total(incidents: Iterable[Incident], published: Iterable[Incident]) -> str:
 def _words(incident: Incident, width: int) -> Iterator[str]:
     yield f"{incident.start:%Y-%m-%d %H:%M}"[0 if width >= WIDE else 5 :]
     yield lasting(timedelta(seconds=incident.duration)) + ("" if incident.state == "closed" else " so far")
-    yield clean(incident.nature, 40)
+    nature = clean(incident.nature, 40)
+    yield nature if width >= WIDE or len(nature) <= LEAST["nature"] else nature.replace("-", "-\n")
     of = "" if incident.tested is None else f", {incident.resources} of {incident.tested}"
     yield clean(incident.where, 60) + of
     total = incident.excess_bytes, "By"

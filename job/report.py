@@ -157,8 +157,11 @@ _FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 COLUMNS = ("severity", "since (UTC)", "lasted", "kind", "what", "where", "observed", "expected", "deviations", "votes")
 
-WIDE = 130
+WIDE, NARROW = 130, 90
 """A terminal of so many columns shows them all; a narrower one leaves out what one can do without."""
+
+LEFT_OUT = {"lasted": WIDE, "deviations": WIDE, "votes": WIDE, "kind": NARROW, "expected": 72}
+"""The columns that need a terminal so wide."""
 
 
 def table(anomalies: Iterable[Anomaly], width: int, most: int = 0) -> "Table":
@@ -168,26 +171,36 @@ def table(anomalies: Iterable[Anomaly], width: int, most: int = 0) -> "Table":
 
     ranked = sorted(anomalies, key=lambda a: (-a.severity, a.start, a.id))
     shown = Table(box=None, pad_edge=False, header_style="bold")
+    names = [name for name in COLUMNS if width >= LEFT_OUT.get(name, 0)]
     numbers = {"observed", "expected", "deviations", "votes"}
-    names = [name for name in COLUMNS if width >= WIDE or name not in {"lasted", "deviations", "votes"}]
+    folded = {"what", "where"} | (numbers if width < NARROW else set())
     for name in names:
-        if name in {"what", "where"}:
-            shown.add_column(name, overflow="fold", min_width=8)
-        else:
-            shown.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
+        fold = {"overflow": "fold", "min_width": 8} if name in folded else {"no_wrap": True}
+        shown.add_column(name, justify="right" if name in numbers else "left", **fold)
     for a in ranked[: most or None]:
-        observed = "no points" if a.observed is None else quantity(a.observed, a.unit)
-        lasted = lasting(a.end - a.start) + (" so far" if a.ongoing else "")
-        what = clean(a.metric.rsplit("/", 1)[-1].removesuffix("_count").replace("_", " "), 40)
-        name = band(a.severity)
-        since = ("…" if a.continued else "") + f"{a.start:%Y-%m-%d %H:%M}"
-        votes = f"{len(a.votes)}/{a.detectors}"
-        where, expected, score = a.series, quantity(a.expected, a.unit), f"{a.score:+.3g}"
-        row = (f"{a.severity} {name}", since, lasted, a.kind, what, where, observed, expected, score, votes)
-        cells = [Text(clean(cell, 60)) for column, cell in zip(COLUMNS, row, strict=True) if column in names]
-        cells[0].stylize(STYLES[name])
+        cells = [
+            Text(clean(cell, 60)) for column, cell in zip(COLUMNS, _cells(a, width), strict=True) if column in names
+        ]
+        cells[0].stylize(STYLES[band(a.severity)])
         shown.add_row(*cells)
     return shown
+
+
+def _cells(a: Anomaly, width: int) -> tuple[str, ...]:
+    """An anomaly's cells, by `COLUMNS`."""
+    since = f"{a.start:%Y-%m-%d %H:%M}"[0 if width >= NARROW else 5 :]
+    return (
+        f"{a.severity} {band(a.severity)}",
+        ("…" if a.continued else "") + since,
+        lasting(a.end - a.start) + (" so far" if a.ongoing else ""),
+        a.kind,
+        clean(a.metric.rsplit("/", 1)[-1].removesuffix("_count").replace("_", " "), 40),
+        a.series,
+        "no points" if a.observed is None else quantity(a.observed, a.unit),
+        quantity(a.expected, a.unit),
+        f"{a.score:+.3g}",
+        f"{len(a.votes)}/{a.detectors}",
+    )
 
 
 STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "dim"}

@@ -13,8 +13,12 @@ def console(*, stderr: bool = False) -> "Console":
     """Where tables go; wide where nobody's terminal says how wide."""
     from rich.console import Console
 
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # not an exit with 1, as the class has it: whoever reads has enough
+
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else 200)
+    return Piped(file=stream, width=None if stream.isatty() else 200)
 
 
 def line(to: "Console", text: str) -> None:

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from job.mutes import Mutes
 from job.publish import Telling, one_day
 from job.store.folder import Folder
 from tests.incidents.events import event
-from tests.job.command import netanomaly
+from tests.job.command import SCRIPT, environment, netanomaly
 from tests.page.findings import DAY, HOSTILE
 
 ODD = "[\u202a-\u202e\u2066-\u2069\x1b\x07\x80-\x9f\u2028]"
@@ -44,6 +45,26 @@ def test_a_narrow_terminal_still_says_where_and_since_when(width: int, lines: in
     assert len(text.splitlines()) <= lines
     for word in ("frontend-1", "11-2203:10", "72high", "volumetric"):
         assert word in text.replace(" ", "")
+
+
+def test_a_long_nature_is_parted_at_its_hyphen() -> None:
+    (one,) = incidents()
+    text = drawn([one.model_copy(update={"nature": "exfiltration-like"})], 80)
+    assert "exfiltration- " in text
+    assert "exfiltration-like" in drawn([one.model_copy(update={"nature": "exfiltration-like"})], 100)
+
+
+def test_who_reads_only_the_first_line_is_no_failure(tmp_path: Path) -> None:
+    """A pipe that is closed early, as by `head`: the table is long enough that it notices."""
+    many = [event("in bytes", 5000, 1000, f"host{n}x", zone=f"zone{n}") for n in range(1000)]
+    Folder(tmp_path).put("anomalies/date=2026-11-22/metric=x/p.part-00.jsonl", lines(many))
+    asked = [str(SCRIPT), "report", "--output", str(tmp_path)]
+    with subprocess.Popen(asked, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        assert "severity" in child.stdout.readline()
+        child.stdout.close()
+        assert (child.stderr.read(), child.wait()) == ("", 0)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
