@@ -21,6 +21,9 @@ LEARNED = timedelta(hours=6)
 _BY = "Compared with "
 """How the part of the sentence begins that says by what it was judged."""
 
+SHIFT = "traffic shift"
+"""Of what moves from some to others, a series tells nothing unless it is said whose it is."""
+
 NAMED = 3
 """So many resources of a group are named one by one."""
 
@@ -47,7 +50,8 @@ def sentence(incident: "Incident", worst: Anomaly, ended: Ended = "") -> str:
     span = _span(incident, ended)
     many = affected(incident)
     of = f" ({many})" if many else ""
-    parts = [f"{incident.nature.capitalize()} at {incident.where}{of}: {_what(worst)}, {span}."]
+    whose = f" of {clean(worst.series, 120)}" if incident.resources > 1 and incident.nature == SHIFT else ""
+    parts = [f"{incident.nature.capitalize()} at {incident.where}{of}: {_what(worst, whose)}, {span}."]
     totals = [
         quantity(abs(value), unit) + (" more" if value > 0 else " less")
         for value, unit in ((incident.excess_bytes, "By"), (incident.excess_packets, "packets"))
@@ -119,9 +123,9 @@ _KINDS = {
 }
 
 
-def _what(worst: Anomaly) -> str:
+def _what(worst: Anomaly, whose: str) -> str:
     """What the worst series did."""
-    what = noun(worst.metric)
+    what = noun(worst.metric) + whose
     band = between(worst.lower, worst.upper, worst.unit)
     usual = f"{quantity(worst.expected, worst.unit)} expected, {band} usual"
     if idling(worst):

@@ -66,8 +66,8 @@ def events_of(
     for n, side in enumerate(opinion.side):
         silent = sorted(downs[n], key=lambda down: down.start)
         runs, openings = _apart(_runs(side, span.apart), side, silent, policy.persistence.hits)
-        ends = [down.start for down in silent]
-        row = Row(frame.values[n], past[n], side, certain[n], known[n], opinion.lower[n], opinion.upper[n], ends)
+        quiet = [Spell(np.arange(down.start, down.stop), -1, adopted=down.adopted, silent=True) for down in silent]
+        row = Row(frame.values[n], past[n], side, certain[n], known[n], opinion.lower[n], opinion.upper[n], quiet)
         found, stale = spells(row, runs, span)
         for down in silent:
             yield _silence(opinion, n, down, first, _left(openings.get(down), found, certain[n]), certain[n])

@@ -21,7 +21,7 @@ from job.opinion import median
 from job.past import Past, opened, resumed, resumes, stacked
 from job.policy import Policy
 from job.record import Subject
-from job.series import Trace, numbers
+from job.series import Trace, means, numbers, since_day
 
 Hidden: TypeAlias = NDArray[np.bool_]
 """Series x time, as the frame: the points that nothing is to be learned from."""
@@ -212,6 +212,8 @@ def _traces(
     columns, every = flagged.values.shape[1], np.arange(len(named))
     whole = {name: picked(one, every, columns - one.score.shape[1]) for name, one in scores.items()}
     band = flags(flagged, whole, policy, subject)
+    fell = {row for row, a in zip(verdict.rows, verdict.anomalies, strict=True) if a.direction == "down"}
+    day = timedelta(days=1) // flagged.step
     for level in verdict.levels:
         for array, told in zip((band.expected, band.lower, band.upper), level.told, strict=True):
             array[level.row, level.start : level.start + len(told)] = told
@@ -229,6 +231,7 @@ def _traces(
             expected=numbers(band.expected[n, first:]),
             lower=numbers(band.lower[n, first:]),
             upper=numbers(band.upper[n, first:]),
+            before=numbers(means(since_day(flagged.values[n], first, day)[:day], flagged.step)) if n in fell else None,
         )
         for n, (resource, labels) in enumerate(named)
         if n in verdict.rows

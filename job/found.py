@@ -14,8 +14,10 @@ from job.incident import Incident, Judged, group
 from job.kinship import Slot
 from job.nature import Shape
 from job.report import EARLIEST, LATEST, ROOT, Reading, read
-from job.series import NAME, Looked, Trace, key, parsed
+from job.series import NAME, Looked, Sum, Trace, key, parsed
 from job.store import Store
+from job.sums import Group, peers
+from job.taken import taken
 
 DAY = timedelta(days=1)
 
@@ -135,12 +137,15 @@ def _series(
     for a in anomalies:
         events.setdefault(key(a.project, a.query, a.resource, a.labels), []).append(a)
     for name in _days(store, NAME, since, until):
+        sums: dict[Group, Sum] = {}
         for record in parsed(name, _data(store, name, problems), problems):
             if isinstance(record, Looked):
                 looked.append(record)
+                sums = {(one.type, one.group): one for one in record.sums}
                 continue
             here = [a for a in events.get(record.key, ()) if record.start <= a.start < record.start + DAY]
-            shapes |= {a.id: shape(record, a) for a in here}
+            mine = peers(record, {name: one.members for name, one in sums.items()}) if here else None
+            shapes |= {a.id: shape(record, a, sums[mine] if mine else None) for a in here}
             if drawn:
                 traces[record.key] = (*traces.get(record.key, ()), record)
     return looked, traces, shapes
@@ -186,8 +191,8 @@ def judged(looked: Sequence[Looked]) -> Judged:
     return Judged(slots, census, until)
 
 
-def shape(trace: Trace, a: Anomaly) -> Shape:
-    """What a series did round an anomaly, as far as the trace of that day goes."""
+def shape(trace: Trace, a: Anomaly, total: Sum | None = None) -> Shape:
+    """What a series did round an anomaly, as far as the trace of that day goes, and what its group did then."""
     during = _there(trace, a.start, a.end)
     before, after = _level(_there(trace, a.start - ROUND, a.start)), _level(_there(trace, a.end, a.end + ROUND))
     flat = stays = onset = None
@@ -199,7 +204,8 @@ def shape(trace: Trace, a: Anomaly) -> Shape:
     lasted = a.end - a.start > FIRST
     if a.kind == "spike" and lasted and before is not None and first is not None and during[-1] > before:
         onset = (first - before) / (during[-1] - before)
-    return Shape(flat, before, stays, onset)
+    told = taken(trace, total, a) if total and a.direction == "down" else None
+    return Shape(flat, before, stays, onset, told)
 
 
 def _there(trace: Trace, start: datetime, end: datetime) -> list[float]:

@@ -16,6 +16,7 @@ from job.explorer import link
 from job.kinship import Slot, Thing, groups, last, replaceable, slot, thing
 from job.nature import LEADS, LOOK, Nature, Shape, movement, nature
 from job.ratio import RATIOS
+from job.relief import BALANCED, relief
 from job.units import quantity
 
 APART = timedelta(minutes=30)
@@ -26,9 +27,6 @@ BEHIND = timedelta(minutes=15)
 
 TOGETHER = timedelta(minutes=10)
 """Incidents of several resources that begin within this of each other may be one."""
-
-SHIFTED = 0.65
-"""So much of what some lose, others must gain (or the other way round), for it to be the same traffic."""
 
 SHARE = 0.5
 """So large a part of a group must be affected for the group, rather than single resources, to have an incident."""
@@ -166,10 +164,10 @@ def group(
     `judged` lets an incident say how much of a group it took, and that a direction stayed as usual. Incidents that were
     `published` keep their id and their severity. `shapes` holds, by anomaly id, what its series did round it.
     """
-    judged = judged or Judged()
-    clusters = _wide(_local(anomalies), judged)
+    judged, shapes = judged or Judged(), shapes or {}
+    clusters = _wide(_local(anomalies), judged, shapes)
     before = {a: incident for incident in published for a in incident.anomalies}
-    found = [_incident(c, judged, shapes or {}) for c in clusters]
+    found = [_incident(c, judged, shapes) for c in clusters]
     return sorted(_kept(found, before), key=rank)
 
 
@@ -207,10 +205,10 @@ def _runs(ordered: Sequence[Anomaly]) -> Iterator[Cluster]:
         yield Cluster(tuple(run))
 
 
-def _wide(clusters: list[Cluster], judged: Judged) -> list[Cluster]:
+def _wide(clusters: list[Cluster], judged: Judged, shapes: Mapping[str, Shape]) -> list[Cluster]:
     """Join what began together in several resources of one group: shifts of traffic first, then the widest."""
     left = {id(c): c for c in clusters}
-    offers = [*_offers(clusters, judged, shift=True), *_offers(clusters, judged, shift=False)]
+    offers = [*_offers(clusters, judged, shapes, shift=True), *_offers(clusters, judged, shapes, shift=False)]
     joined: list[Cluster] = []
     for name, members in offers:
         rest = [c for c in members if id(c) in left]
@@ -223,7 +221,9 @@ def _wide(clusters: list[Cluster], judged: Judged) -> list[Cluster]:
     return [*joined, *left.values()]
 
 
-def _offers(clusters: Iterable[Cluster], judged: Judged, *, shift: bool) -> list[tuple[str, list[Cluster]]]:
+def _offers(
+    clusters: Iterable[Cluster], judged: Judged, shapes: Mapping[str, Shape], *, shift: bool
+) -> list[tuple[str, list[Cluster]]]:
     """What could be joined, under the name of its group: the most resources first, then the narrowest group."""
     buckets: dict[tuple[object, ...], list[Cluster]] = {}
     telling = (c for c in clusters if any(_weight(a) >= NOTABLE for a in c.anomalies))
@@ -236,7 +236,7 @@ def _offers(clusters: Iterable[Cluster], judged: Judged, *, shift: bool) -> list
         (str(key[-1]), part)
         for key, members in buckets.items()
         for part in _together(members)
-        if (_balanced(part) if shift else _enough(str(key[-1]), part, judged))
+        if (_shifting(str(key[-1]), part, shapes) if shift else _enough(str(key[-1]), part, judged))
     ]
     return sorted(
         offers, key=lambda o: (-len(o[1]), _size(o[0], o[1], judged) or 0, o[1][0].start, _narrow(o[0]), o[0])
@@ -269,11 +269,14 @@ def _enough(name: str, members: list[Cluster], judged: Judged) -> bool:
     return affected >= 2 and affected >= SHARE * size
 
 
-def _balanced(members: list[Cluster]) -> bool:
-    """Whether some fall by about as much as others rise."""
+def _shifting(name: str, members: list[Cluster], shapes: Mapping[str, Shape]) -> bool:
+    """Whether some fall by about as much as others rise, or as their peers took, of whom only these were flagged."""
     more = sum(c.net for c in members if c.net > 0)
     less = -sum(c.net for c in members if c.net < 0)
-    return min(more, less) >= SHIFTED * max(more, less) > 0
+    if min(more, less) >= BALANCED * max(more, less) > 0:
+        return True
+    told = relief((a for c in members if c.net < 0 for a in c.anomalies), shapes)
+    return told is not None and told.taken and told.group == name and 0 < BALANCED * more <= less
 
 
 def _size(name: str, members: list[Cluster], judged: Judged) -> int | None:
@@ -325,12 +328,17 @@ def _incident(cluster: Cluster, judged: Judged, shapes: Mapping[str, Shape]) -> 
 
 
 def _nature(cluster: Cluster, judged: Judged, shapes: Mapping[str, Shape]) -> Nature:
+    told = relief(cluster.anomalies, shapes) if cluster.net < 0 or cluster.shift else None
     if cluster.shift:
-        return _shift(cluster)
+        known = _shift(cluster)
+        return told.nature if told and told.taken and told.nature.confidence > known.confidence else known
     one = cluster.things[0]
     place = groups(one).get("region", "")
     slots = judged.slots.get((one.project, one.type), ())
-    return nature(movement(cluster.anomalies, slots, shapes, place))
+    said = nature(movement(cluster.anomalies, slots, shapes, place))
+    if not told or not told.words:
+        return said
+    return told.nature if told.taken else replace(said, evidence=(*said.evidence, told.words))
 
 
 def _shift(cluster: Cluster) -> Nature:
@@ -342,7 +350,7 @@ def _shift(cluster: Cluster) -> Nature:
     lost, gained = quantity(gone, unit), quantity(come, unit)
     evidence = f"some resources lost {lost} while their peers gained {gained}, beginning together"
     balance = min(gone, come) / max(gone, come, 1.0)
-    return Nature("traffic shift", round(min(max(balance, SHIFTED), 0.85), 2), (evidence,))
+    return Nature("traffic shift", round(min(max(balance, BALANCED), 0.85), 2), (evidence,))
 
 
 def _ended(ends: Sequence[Anomaly]) -> account.Ended:

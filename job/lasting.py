@@ -79,7 +79,7 @@ class Spell:
 class Row:
     """All that is known of one series; every array is over time.
 
-    `past`: the values that say what is usual; `ends`: where an outage begins.
+    `past`: the values that say what is usual; `silent`: its outages, as events of their own.
     """
 
     values: Numbers
@@ -89,7 +89,7 @@ class Row:
     expected: Numbers
     lower: Numbers
     upper: Numbers
-    ends: Sequence[int]
+    silent: Sequence[Spell]
 
 
 def moved(level: Numbers | float, before: Numbers | float, now: Numbers | float) -> Numbers:
@@ -127,7 +127,7 @@ def spells(row: Row, runs: Iterable[Columns], span: Span) -> tuple[list[Spell], 
     Hits of which none is certain make events that do not last.
     """
     found: list[Spell] = []
-    told = _silences(row.values, span)
+    told = [*row.silent, *_silences(row.values, span)]
     stale: dict[str, list[Columns]] = {"adopted": [], "return": []}
     left = deque(runs)
     while left:
@@ -157,7 +157,7 @@ def _lasting(row: Row, spell: Spell, span: Span) -> Spell:
     if not row.certain[spell.hits].any():
         return spell
     adopted = spell.onset + span.adopt
-    stop = min([len(row.values), adopted + 1, *(end for end in row.ends if end > spell.onset)])
+    stop = min([len(row.values), adopted + 1, *(down.onset for down in row.silent if down.onset > spell.onset)])
     off = _off(row, spell, stop, span)
     on = _mostly(off, np.isfinite(row.values[spell.onset : stop]), span.apart)
     last = min(spell.stop, stop) - spell.onset  # of the hits

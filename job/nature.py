@@ -47,18 +47,34 @@ STAYED = 0.7
 
 
 @dataclass(frozen=True)
+class Taken:
+    """What a series lost when it fell, what the rest of its group gained, and how much that goes by itself.
+
+    Each is a mean rate; `members` counts the resources of the group, with its own.
+    """
+
+    group: str
+    members: int
+    lost: float
+    gained: float
+    wobble: float
+
+
+@dataclass(frozen=True)
 class Shape:
     """What the series of an anomaly did round it; None where too little of it is known.
 
     `flat`: the range of the upper half of its values, as a share of the largest. `before`: its level in the hour
     before. `stays`: which part of the deviation from that was left in the hour after. `onset`: which part of its
-    largest deviation from that was there within the first quarter of an hour.
+    largest deviation from that was there within the first quarter of an hour. `taken`: what of one that fell others
+    took.
     """
 
     flat: float | None = None
     before: float | None = None
     stays: float | None = None
     onset: float | None = None
+    taken: Taken | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,23 @@ class Kept(BaseModel):
     census: dict[str, int]
 
 
+class Sum(BaseModel):
+    """What the series of a group carried together, from the day before on: a number or null for each `step`.
+
+    `there`: how many of the series had a point then; `members`: how many resources they are of.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    type: str
+    group: str
+    members: int
+    start: Time
+    step: int
+    value: Numbers
+    there: list[int]
+
+
 class Looked(BaseModel):
     """The first line of an object: what was read of the slice, and what came of it."""
 
@@ -51,10 +68,14 @@ class Looked(BaseModel):
     warming_up: int
     suppressed: dict[str, int]
     types: dict[str, Kept]
+    sums: list[Sum] = []
 
 
 class Trace(BaseModel):
-    """One flagged series over its day: a number or null for each period from `start` on."""
+    """One flagged series over its day: a number or null for each period from `start` on.
+
+    `before`: of one that fell, the day before, in the steps of its group's sum; null of any other.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -70,11 +91,35 @@ class Trace(BaseModel):
     expected: Numbers
     lower: Numbers
     upper: Numbers
+    before: Numbers | None = None
 
     @property
     def key(self) -> tuple[object, ...]:
         """What an anomaly of this series has in common with it."""
         return key(self.project, self.query, self.resource, self.labels)
+
+
+CELL = timedelta(minutes=5)
+"""What groups carried together is told by the mean of so long, or of a period that is longer."""
+
+
+def means(values: NDArray[np.float64], step: timedelta) -> NDArray[np.float64]:
+    """The mean of the points of each cell (or period, if longer) of the last axis; NaN where there are none."""
+    size = max(1, CELL // step)
+    if size == 1:
+        return values
+    short = [*[(0, 0)] * (values.ndim - 1), (0, -values.shape[-1] % size)]
+    parts = np.pad(values, short, constant_values=np.nan).reshape(*values.shape[:-1], -1, size)
+    known = np.isfinite(parts)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, parts, 0.0).sum(axis=-1) / known.sum(axis=-1))
+
+
+def since_day(values: NDArray[np.float64], first: int, day: int) -> NDArray[np.float64]:
+    """The columns from a day before `first` on, or NaN where they begin later."""
+    if first >= day:
+        return values[..., first - day :]
+    return np.pad(values, [*[(0, 0)] * (values.ndim - 1), (day - first, 0)], constant_values=np.nan)
 
 
 def key(project: str, query: str, resource: Resource, labels: Mapping[str, str]) -> tuple[object, ...]:

@@ -36,6 +36,7 @@ from job.record import Subject
 from job.sources import Block, Days, Knowing, Reader, Scattered, Source, blocks
 from job.sources.joined import stacked
 from job.store import Head, Store
+from job.sums import Sums
 from job.tally import Tally
 from job.units import parse_time, utc
 
@@ -251,7 +252,7 @@ def _tallied(
     query = todo[0].slice.query
     policy, unit = policy_of(job.settings, query), job.reader.describe(query).unit
     subject = Subject(query.project, query.metric, query.name, unit, job.histories)
-    past, tallies = _past(job, query), [Tally() for _ in todo]
+    past, tallies = _past(job, query), [Tally(sums=_sums(one.slice)) for one in todo]
     for block in found:
         if stopped():
             return None
@@ -273,6 +274,11 @@ def _tallied(
                 if verdict.past:
                     block.found[start] = rows, verdict.past
     return tallies
+
+
+def _sums(piece: Slice) -> Sums | None:
+    """What is added up of groups: nothing, where others may have a part of them."""
+    return Sums(piece.start, piece.query.step) if piece.query.parts == 1 else None
 
 
 def _part(frame: Frame, start: datetime, end: datetime, past: Past | None) -> tuple[NDArray[np.intp], Frame]:
@@ -328,6 +334,7 @@ def _looked(one: _Todo, tally: Tally) -> series.Looked:
         warming_up=len(tally.young),
         suppressed=dict(sorted(tally.suppressed.items())),
         types=tally.survey.kept(),
+        sums=tally.sums.told(tally.traces) if tally.sums else [],
     )
 
 

@@ -11,6 +11,7 @@ from detectors import Frame, Labels
 from job.anomaly import Anomaly, split_labels, telling
 from job.examine import Examined
 from job.series import Survey, Surveyed, Trace
+from job.sums import Sums
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Tally:
     anomalies: list[Anomaly] = field(default_factory=list)
     traces: list[Trace] = field(default_factory=list)
     survey: Survey = field(default_factory=Survey)
+    sums: Sums | None = None
 
     def add(self, frame: Frame, verdict: Examined, since: datetime, surveyed: Callable[[Labels], Surveyed]) -> None:
         """Add a block and what came of it; a series is surveyed that had a point since then."""
@@ -36,6 +38,8 @@ class Tally:
         self.anomalies += verdict.anomalies
         self.traces += verdict.traces
         self.survey.add(frame, since, surveyed)
+        if self.sums:
+            self.sums.add(frame, surveyed)
 
 
 def _name(frame: Frame, row: int) -> str:

@@ -190,6 +190,17 @@ def test_a_loss_that_follows_an_outage_is_told_too() -> None:
     assert spans(found) == [("zero", 1, 3), ("drop", 4, 7)]
 
 
+@pytest.mark.parametrize(("back", "rises"), [(115, []), (175, [("spike", 4, 5)])])
+def test_what_the_detectors_learned_of_an_outage_makes_no_rise_of_its_end(back: float, rises: list[Any]) -> None:
+    """A little more than on the day before, and within what was expected when the outage began."""
+    seen = frame([100, 0, 0, 0, back, 100, 100])
+    half = scores(seen).expected.copy()
+    half[:, BEFORE + 2 :] = 40.0
+    learned = Scores(half, np.full(half.shape, SPREAD), (seen.values - half) / SPREAD)
+    found = judge(seen, {"d": learned}, policy(), subject("d"), BEFORE)
+    assert spans(found) == [("zero", 1, 4), *rises]
+
+
 def test_what_comes_later_takes_no_outage_back() -> None:
     assert spans(told([200, 0, 0, 0, 2.7, 2.7], before=[100.0 + hour for hour in range(BEFORE)])) == [("zero", 1, 4)]
 
