@@ -18,8 +18,8 @@ from detectors.scores import CAP, RELATIVE_FLOOR, Scores
 
 _DAY = timedelta(days=1)
 
-_POINTS = 2**17
-"""A block of rows has about so many points: 1 MB an array, of which some thirty live at once."""
+_POINTS = 2**18
+"""A block of rows has about so many points: 2 MB an array, of which some thirty live at once."""
 
 _JUMP, _DRIFT, _PERSISTENCE = timedelta(minutes=4), timedelta(minutes=40), timedelta(hours=2)
 """Of which stretches the views of the last minutes and hours take means."""
@@ -45,7 +45,7 @@ _YOUNG = 14
 _CLEAR = 5.0
 """Views that point both ways weaken a score where their sum is less than one part in so many of their sizes."""
 
-_LANES = 1024
+_LANES = 2048
 """Tails are fitted to about so many windows at a time: fewer, and the calls cost more than the work; more, and the
 largest of their hours do not stay in the processor's cache."""
 
@@ -189,7 +189,8 @@ class Adaptive:
         level, profile = views.daily_level(sums, calendar), views.profile(sums, calendar, self.days)
         slow, slow_tails = judge([values - level, values - profile], 0)
         far = np.fmin(*(np.abs(log) for log in slow)) > _FAR
-        calm = np.where(far, np.where(np.isnan(profile), level, profile), values)
+        calm, places = values.copy(), np.nonzero(far)
+        calm[places] = np.where(np.isnan(profile[places]), level[places], profile[places])
         sums = views.Sums(calm)
         minutes, hours = (views.recent(sums, frame.periods(span)) for span in (_JUMP, _DRIFT))
         off, width = calm - profile, frame.periods(_PERSISTENCE)
@@ -232,9 +233,14 @@ class Adaptive:
         size = _mean(sizes)
         evidence *= self.strongest
         evidence += (1 - self.strongest) * size
-        side = np.clip(_CLEAR * _mean(logs) / np.where(size > 0, size, 1.0), -1.0, 1.0)
+        side = _CLEAR * _mean(logs)
+        np.divide(side, size, out=side, where=size > 0)
+        np.clip(side, -1.0, 1.0, out=side)
         sunken = _SUNK * sunk > evidence
-        return np.where(sunken, -1.0, side) * np.minimum(deviates(-np.fmax(evidence, _SUNK * sunk)), CAP), sunken
+        np.copyto(side, -1.0, where=sunken)
+        np.fmax(evidence, _SUNK * sunk, out=evidence)
+        side *= np.minimum(deviates(-evidence), CAP)
+        return side, sunken
 
     def _edges(self, frame: Frame, threshold: float, first: int) -> tuple[Floats, ...]:
         """Where the score crosses the threshold on either side, for each column from `first` on."""
@@ -338,7 +344,8 @@ class _Judge:
         for i, size in enumerate(sizes):
             rows, part = slice(i * len(size), (i + 1) * len(size)), slice(since * self.span, None)
             tails.append((tail.rows(recent, rows), tail.rows(whole, rows)))
-            logs.append(np.copysign(tail.log_probability(size[:, part], tails[-1], self.span), deviations[i][:, part]))
+            logs.append(tail.log_probability(size[:, part], tails[-1], self.span))
+            np.copysign(logs[-1], deviations[i][:, part], out=logs[-1])
         return logs, tails
 
     def _tails(self, largest: Floats, since: int) -> tuple[tail.Tail, tail.Tail]:

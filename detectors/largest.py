@@ -93,6 +93,8 @@ def _merge(some: Floats, others: Floats, out: Floats) -> None:
     """
     low, many = out.shape[2] - some.shape[2], min(out.shape[2], others.shape[2])
     out[:, :, :low], out[:, :, low:] = NONE, some
-    if many:
+    if low == out.shape[2]:
+        out[:, :, low - many :] = others[:, :, others.shape[2] - many :]
+    elif many:
         np.maximum(out[:, :, :many], others[:, :, ::-1][:, :, :many], out=out[:, :, :many])
         out.sort(axis=2)

@@ -126,7 +126,8 @@ def _fit(top: Floats, count: Places, usual: Floats, law: Law) -> Floats:
     """
     wanted = np.maximum(1, np.rint(law.share * count)).astype(np.intp)
     start = _largest(top, wanted)
-    excess = np.maximum(top - start, 0.0)
+    excess = top - start
+    np.clip(excess, 0.0, np.inf, out=excess)  # takes less than the larger of two
     beyond, ties = wanted.copy(), np.flatnonzero(_largest(top, wanted - 1) == start)
     beyond[ties] = np.count_nonzero(excess[:, ties], axis=0)
     total, square = _total(excess), _total(excess * excess)

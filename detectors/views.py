@@ -31,11 +31,13 @@ class Sums:
     """
 
     def __init__(self, values: Floats) -> None:
-        present = ~np.isnan(values)
-        self._first = np.take_along_axis(values, present.argmax(axis=1)[:, None], axis=1)
-        self._sum = _from_zero(np.where(present, values - self._first, 0.0))
-        counted = present[:1] if present.all() else present  # one row will do for all
-        self._count = _from_zero(counted.astype(np.float64))
+        missing = np.isnan(values)
+        self._first = np.take_along_axis(values, missing.argmin(axis=1)[:, None], axis=1)
+        off = values - self._first
+        np.copyto(off, 0.0, where=missing)
+        self._sum = _from_zero(off)
+        counted = missing[:1] if (missing == missing[:1]).all() else missing  # one row will do for all
+        self._count = _from_zero((~counted).astype(np.float64))
 
     def __len__(self) -> int:
         """How many series there are."""
@@ -43,7 +45,14 @@ class Sums:
 
     def mean(self, width: int) -> Floats:
         """For every t, up to the number of columns, the mean of the points in [t - width, t); NaN where none is."""
-        total, count = _stretch(self._sum, width), _stretch(self._count, width)
+        return self._mean(_stretch(self._sum, width), _stretch(self._count, width))
+
+    def means(self, width: int) -> Floats:
+        """The mean of each block of `width` columns; NaN where it has no point."""
+        ends = (part[:, ::width] for part in (self._sum, self._count))
+        return self._mean(*(end[:, 1:] - end[:, :-1] for end in ends))
+
+    def _mean(self, total: Floats, count: Floats) -> Floats:
         total /= np.where(count > 0, count, np.nan)
         total += self._first
         return total
@@ -57,8 +66,9 @@ def _from_zero(increments: Floats) -> Floats:
 
 def _stretch(sums: Floats, width: int) -> Floats:
     """The sum over [t - width, t) for every t, the part before the first column being empty."""
-    answer = sums.copy()
-    answer[:, width:] -= sums[:, : max(0, sums.shape[1] - width)]
+    answer = np.empty_like(sums)
+    answer[:, :width] = sums[:, :width]
+    np.subtract(sums[:, width:], sums[:, : max(0, sums.shape[1] - width)], out=answer[:, width:])
     return answer
 
 
@@ -119,7 +129,7 @@ def lowest(profile: Floats, calendar: Calendar, reach: int) -> Floats:
 
 def daily_level(sums: Sums, calendar: Calendar) -> Floats:
     """The median of the last 24 hourly means (of as many blocks as a day has), taken anew every block."""
-    means = _block_means(sums, calendar.block)
+    means = sums.means(calendar.block)
     return np.repeat(_moving_median(means[:, :-1], calendar.blocks), calendar.block, axis=1)
 
 
@@ -128,7 +138,7 @@ def profile(sums: Sums, calendar: Calendar, days: int) -> Floats:
 
     Of the week where that was nearer to what came in the last fortnight.
     """
-    means = _block_means(sums, calendar.slot).reshape(len(sums), -1, calendar.day // calendar.slot)
+    means = sums.means(calendar.slot).reshape(len(sums), -1, calendar.day // calendar.slot)
     answer = _moving_median(means[:, :-1].swapaxes(1, 2), days).swapaxes(1, 2)
     if means.shape[1] > _LEAST * _WEEK:
         _by_week(answer, means)
@@ -176,8 +186,3 @@ def _moving_median(values: Floats, width: int) -> Floats:
     for first in range(0, len(values), rows):
         answer[first : first + rows] = median(windows[first : first + rows], axis=-1)
     return answer
-
-
-def _block_means(sums: Sums, width: int) -> Floats:
-    """The mean of each block of `width` columns."""
-    return sums.mean(width)[:, width::width]
