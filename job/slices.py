@@ -397,12 +397,12 @@ def fingerprint(job: Job, query: Query, policy: Policy, quiet: Sequence[Quiet] =
 
 
 def _logged(job: Job, outcome: Outcome) -> Outcome:
-    _log(job.log, outcome)
+    _log(job.log, outcome, loud=not job.backfill)
     return outcome
 
 
-def _log(log: Log, outcome: Outcome) -> None:
-    """One line for the slice, and one for each anomaly."""
+def _log(log: Log, outcome: Outcome, *, loud: bool) -> None:
+    """One line for the slice, and one for each anomaly, a warning for the severe: of a backfill they are no news."""
     piece = outcome.slice
     if outcome.status == "failed":
         log("ERROR", "slice.failed", f"{piece.name}: {outcome.error}", slice=piece.name, error=outcome.error)
@@ -410,7 +410,7 @@ def _log(log: Log, outcome: Outcome) -> None:
     fields = summary(outcome)
     log("INFO", f"slice.{outcome.status}", f"{piece.name}: {outcome.status}", **fields)
     for anomaly in outcome.anomalies:
-        severity = "WARNING" if anomaly.severity >= 70 else "INFO"
+        severity = "WARNING" if loud and anomaly.severity >= 70 else "INFO"
         log(severity, "anomaly.found", anomaly.sentence, id=anomaly.id, anomaly_severity=anomaly.severity)
 
 

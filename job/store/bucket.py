@@ -148,7 +148,7 @@ class Bucket:
             return Client(project=None)
         except DefaultCredentialsError:
             raise NotAllowed(
-                f"no Google Cloud credentials to open {self.url} with, or none that can be used; on your own machine run: "
+                f"no usable Google Cloud credentials to open {self.url} with; on your own machine run: "
                 "gcloud auth application-default login"
             ) from None
 

@@ -419,6 +419,14 @@ def test_the_log_tells_each_slice_and_each_anomaly(tmp_path: Path) -> None:
     assert {line["id"] for line in work.events("anomaly.found")} == {a["id"] for a in told(tmp_path)}
 
 
+@pytest.mark.parametrize("late", [True, False])
+def test_what_is_severe_is_a_warning_but_not_in_a_backfill(late: bool, tmp_path: Path) -> None:
+    work = backfill(tmp_path).having(backfill=late)
+    work.run()
+    said = {(line["anomaly_severity"] >= 70, line["severity"]) for line in work.events("anomaly.found")}
+    assert said == {(True, "INFO" if late else "WARNING"), (False, "INFO")}
+
+
 def test_an_object_that_speaks_of_no_time_is_judged_anew(undisturbed: Path, tmp_path: Path) -> None:
     work = backfill(tmp_path)
     Folder(tmp_path).put(f"anomalies/{work.every[0].name}", b"x\n", meta={"until": "soon"})

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from job.anomaly import Anomaly
 from job.cli import cli
-from job.config import PREFIX, CustomQuery, FilesTable, Rule, Settings, SyntheticTable
+from job.config import PREFIX, CustomQuery, FilesTable, Rule, Settings, SyntheticTable, load
 from job.policy import Policy
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -41,6 +41,18 @@ def test_every_setting_is_documented(name: str) -> None:
 @pytest.mark.parametrize("name", [f"{table}.{key}" for table, kind in TABLES.items() for key in kind.model_fields])
 def test_every_setting_of_a_table_is_documented(name: str) -> None:
     assert name.partition(".")[2] in WORDS
+
+
+def test_the_defaults_are_those_that_the_tables_say() -> None:
+    told = dict(re.findall(r"^\| `(\w+)` \| \(?`([^`|]+)`\)? \|", README, re.MULTILINE))
+    settings = load({}, {}, str).model_dump(mode="json", by_alias=True)
+    settings |= settings["policy"] | settings["files"] | settings["synthetic"]
+    settings |= CustomQuery(type="x.com/y").model_dump(mode="json")
+    said = {name: settings[name] for name in told.keys() & settings.keys()}
+    assert len(said) > 25
+    assert {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in said.items()} == {
+        name: told[name] for name in said
+    }
 
 
 @pytest.mark.parametrize("name", cli.commands)

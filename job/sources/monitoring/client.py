@@ -88,7 +88,7 @@ def connect(endpoint: str, scope: str = READ) -> tuple[Service, str]:
         credentials, project = google.auth.default(scopes=[scope])
     except DefaultCredentialsError:
         raise NotAllowed(
-            "no Google Cloud credentials that can be used were found; run `gcloud auth application-default login`, "
+            "no usable Google Cloud credentials were found; run `gcloud auth application-default login`, "
             "set GOOGLE_APPLICATION_CREDENTIALS to a sound key file, or run where a service account is attached"
         ) from None
     return Service(_secured(credentials)), project or ""
