@@ -25,8 +25,8 @@ WHOLE, COMPARED = 2, 28
 LEAST, MOST = 2, 128
 """No block has fewer rows, or more: larger ones are not scored any faster, but take as much as there is."""
 
-_M_ARENA_MAX = -8
-"""The C library's name for how many arenas its allocator may have."""
+_TUNED = {-8: 2, -3: 32 * MIB, -1: 128 * MIB}
+"""M_ARENA_MAX, M_MMAP_THRESHOLD (the largest there may be) and M_TRIM_THRESHOLD of the C library's allocator."""
 
 
 def rows(memory: int, columns: int) -> int:
@@ -40,13 +40,18 @@ def together(memory: int, columns: int, compared: int) -> int:
     return max(LEAST, (memory - BASE) // (8 * (WHOLE * columns + COMPARED * compared)))
 
 
-def share_arenas() -> None:
-    """Let the threads share two arenas of memory, where glibc gives each its own, which keeps what it had."""
+def tune_allocator() -> None:
+    """Let the threads share two arenas of memory, which keep what is freed for what comes next.
+
+    glibc gives each thread its own arena, and returns large arrays to the system: to be given them anew, page by page
+    and wiped, takes a twentieth of a run.
+    """
     import ctypes
 
     tune = getattr(ctypes.CDLL(None), "mallopt", None)
     if tune:  # other C libraries have other allocators
-        tune(_M_ARENA_MAX, 2)
+        for name, value in _TUNED.items():
+            tune(name, value)
 
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}

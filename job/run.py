@@ -9,7 +9,7 @@ from threading import Event
 
 from job.anomaly import SCHEMA
 from job.errors import NetanomalyError
-from job.memory import WORKERS, share_arenas
+from job.memory import WORKERS, tune_allocator
 from job.plan import Slice, batches
 from job.slices import Job, Outcome, attempt, summary
 from job.store import put_over
@@ -58,7 +58,7 @@ def run(
         outcomes.append(outcome)
         told(outcome)
 
-    share_arenas()
+    tune_allocator()
     try:
         # The blocks are side by side; more threads in one of them wait for each other, busily.
         with threadpool_limits(1):

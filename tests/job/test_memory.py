@@ -1,3 +1,7 @@
+import platform
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,3 +49,27 @@ def test_more_columns_are_fewer_rows() -> None:
     assert rows(1 << 30, 50_000) * 50_000 * 8 * 40 < 1 << 30
     assert 10 < rows(1 << 30, 160_000) < rows(1 << 30, 60_000) // 2
     assert rows(384 * MIB, 10**9) == 2
+
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from job.memory import tune_allocator
+if sys.argv[1] == "tuned":
+    tune_allocator()
+for n in range(50):
+    if n == 10:
+        begun = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    arrays = [np.ones(500_000) for _ in range(4)]
+    del arrays
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - begun)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other allocators")
+def test_what_is_freed_is_used_again_and_not_asked_for_anew() -> None:
+    faults = []
+    for how in ("plain", "tuned"):
+        done = subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True)
+        faults.append(int(done.stdout))
+    assert faults[1] < 1000 < faults[0]
