@@ -51,7 +51,7 @@ def document(
         },
         "injected": {
             "seed": plan.rules.seed,
-            "kinds": {kind.name: text(kind.lasts) for kind in plan.rules.kinds},
+            "kinds": {kind.name: text(kind.long(replayed.step)) for kind in plan.rules.kinds},
             "sizes": list(plan.sizes),
             "replays": plan.rounds,
             "spacing": text(plan.rules.spacing),

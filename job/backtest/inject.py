@@ -30,7 +30,7 @@ DAY = timedelta(days=1)
 class Kind:
     """A kind of incident: by which factor it multiplies each of its columns, given its size and how many they are.
 
-    `way` is +1 for more, -1 for less. A kind that has no sizes is as large as can be.
+    `way` is +1 for more, -1 for less. A kind that has no sizes is as large as can be. It takes `least` periods or more.
     """
 
     name: str
@@ -38,6 +38,15 @@ class Kind:
     way: int
     factor: Callable[[float, int], Floats]
     sized: bool = True
+    least: int = 1
+
+    def long(self, step: timedelta) -> timedelta:
+        """How long it lasts in periods of that length."""
+        return max(-(-self.lasts // step), self.least) * step
+
+
+OUTAGE = 3
+"""So many periods an outage takes at least: of fewer than two, no policy tells it."""
 
 
 def _ramp(size: float, width: int) -> Floats:
@@ -51,8 +60,8 @@ KINDS = {
         Kind("drop", timedelta(hours=1), -1, lambda size, width: np.full(width, 1 / size)),
         Kind("shift", timedelta(hours=12), 1, lambda size, width: np.full(width, size)),
         Kind("ramp", timedelta(hours=6), 1, _ramp),
-        Kind("zero", timedelta(hours=1), -1, lambda _, width: np.zeros(width), sized=False),
-        Kind("absent", timedelta(hours=1), -1, lambda _, width: np.full(width, np.nan), sized=False),
+        Kind("zero", timedelta(hours=1), -1, lambda _, width: np.zeros(width), sized=False, least=OUTAGE),
+        Kind("absent", timedelta(hours=1), -1, lambda _, width: np.full(width, np.nan), sized=False, least=OUTAGE),
     )
 }
 """Every kind by name. Traffic is multiplied, since that is how it grows and shrinks: a level of 0 stays one."""
@@ -90,7 +99,7 @@ def places(
     """
     found: list[Place] = []
     skipped: Counter[str] = Counter()
-    longest = max((frame.periods(kind.lasts) for kind in rules.kinds), default=0)
+    longest = max((frame.periods(kind.long(frame.step)) for kind in rules.kinds), default=0)
     jitter, apart = frame.periods(JITTER), frame.periods(rules.spacing)
     points = np.isfinite(frame.values)
     born = np.where(points.any(axis=1), points.argmax(axis=1), frame.values.shape[1])
@@ -103,11 +112,11 @@ def places(
         for turn, low in enumerate(range(begin, stop + 1, jitter + longest + apart)):
             kind = rules.kinds[(offset + turn) % len(rules.kinds)]
             starts, size = low + rng.integers(0, jitter, DRAWS), int(rng.integers(1 << 16))
-            start, why = _start(frame.values[row], kind, starts, frame.periods(kind.lasts), shut)
+            start, why = _start(frame.values[row], kind, starts, frame.periods(kind.long(frame.step)), shut)
             if why:
                 skipped[why] += 1
             else:
-                found.append(Place(row, start, start + frame.periods(kind.lasts), kind, size))
+                found.append(Place(row, start, start + frame.periods(kind.long(frame.step)), kind, size))
     return found, skipped
 
 

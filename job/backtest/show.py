@@ -15,6 +15,10 @@ WORST = 10
 """So many series are listed, those in which a change must be largest to be caught."""
 
 
+DELAYS = ("median delay", "90 % within")
+"""The names of the columns that say how late what was caught was told."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Names of columns, and rows of words; the first column is a name. `quiet` rows only explain the others."""
@@ -50,7 +54,7 @@ def lines(told: dict[str, Any]) -> Iterator[str]:
 def overall(told: dict[str, Any]) -> Table:
     """A row for each contestant."""
     labelled = any(one["labelled"] for one in told["contestants"])
-    names = ("detectors", "false alarms a week", "recall", "delay", "90 %", "smallest")
+    names = ("detectors", "false alarms a series-week", "recall", *DELAYS, "smallest caught")
     more = ("precision", "recall of windows", "F1") if labelled else ()
     return Table((*names, *more), tuple(tuple(_overall(one, labelled=labelled)) for one in told["contestants"]))
 
@@ -68,7 +72,7 @@ def _overall(one: Mapping[str, Any], *, labelled: bool) -> Iterator[str]:
 def recall(told: dict[str, Any]) -> Table:
     """A row for each contestant and kind, a column for each size; and how large the sizes are beside the noise."""
     sizes = told["injected"]["sizes"]
-    names = ("detectors", "kind", *(f"{size:g}x" for size in sizes), "all", "delay", "90 %", "incidents")
+    names = ("detectors", "kind", *(f"{size:g}x" for size in sizes), "all", *DELAYS, "incidents")
     rows = [row for one in told["contestants"] for row in _recall(one, sizes)]
     quiet = list(_deviations(told["contestants"][0], sizes))
     return Table(names, (*rows, *quiet) if rows else (), len(quiet))

@@ -67,7 +67,7 @@ def test_the_installed_command_says_what_it_replayed_and_writes_nothing(folder: 
         "replayed 3 series (2,016 points) of files, 2026-10-01T00:00:00Z to 2026-10-29T00:00:00Z, step 1h, "
         "day by day as the job judges it"
     )
-    for words in ("false alarms a week", "zscore", "shift", "in usual deviations", "smallest caught", "web-1"):
+    for words in ("false alarms a series-week", "zscore", "shift", "in usual deviations", "smallest caught", "web-1"):
         assert words in done.stdout
     assert sorted(folder.rglob("*")) == before
 

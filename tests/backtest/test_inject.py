@@ -51,6 +51,16 @@ def test_places_keep_their_distance_and_touch_nothing_barred(
             assert not any(place.start < end and begin < place.stop for place in mine for begin, end in barred)
 
 
+@pytest.mark.parametrize(("minutes", "spike", "outage"), [(1, 15, 60), (5, 3, 12), (30, 1, 3), (60, 1, 3)])
+def test_an_outage_takes_as_many_periods_as_make_one(minutes: int, spike: int, outage: int) -> None:
+    step = timedelta(minutes=minutes)
+    shape = Frame(np.ones((1, 30 * timedelta(days=1) // step)), START, step, ({"metric.labels.name": "s"},))
+    for name, periods in (("spike", spike), ("zero", outage), ("absent", outage)):
+        found, _ = places(shape, 0, Rules(kinds=(KINDS[name],)), {})
+        assert {place.stop - place.start for place in found} == {periods}
+        assert KINDS[name].long(step) == periods * step
+
+
 def test_the_same_seed_the_same_places_whatever_other_series_there_are() -> None:
     rules = Rules(seed=7)
     every, _ = places(frame(), 0, rules, {})
