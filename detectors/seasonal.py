@@ -302,12 +302,6 @@ class _Look:
         centre[slot, row] += part * (nearest - centre[slot, row])
 
 
-def _around(hourly: Floats, around: int) -> Floats:
-    """The sum of each hour (second axis) and those up to `around` before and after it on the clock."""
-    total: Floats = np.sum([np.roll(hourly, k, axis=1) for k in range(-around, around + 1)], axis=0)
-    return total
-
-
 def _smooth(off: Floats, hours: int) -> Floats:
     """The hourly medians of a day (slot, series), weighted 1-2-1 and joined by lines; 0 where nothing is known."""
     slots, rows = off.shape

@@ -71,12 +71,7 @@ def examine(
     before = _told(frame, past) if isinstance(past, datetime) else past
     if policy.absence == "zero":
         frame = _zeroed(frame, past.points > 0 if isinstance(past, Past) else None)
-    compared = {}
-    for name in filter(lambda name: compares_rows(detectors[name]), detectors):
-        with meter(f"detect: {name}"), blamed(name):
-            settled = _settled(frame, policy, start)
-            answer = _taught(detectors[name], frame, settled, hidden, (settled, policy.cut))
-            compared[name] = checked(answer, len(frame.labels), _asked(frame, settled))
+    compared = _compared(frame, detectors, policy, start, hidden, meter)
     count = len(frame.labels)
     size = -(-count // max(1, -(-count // BLOCK)))  # blocks of one size: none is a mere rest
     found: list[tuple[int, Examined]] = []
@@ -96,6 +91,23 @@ def examine(
         traces=tuple(trace for _, part in found for trace in part.traces),
         past=stacked(pasts) if (pasts := [part.past for _, part in found if part.past]) else None,
     )
+
+
+def _compared(
+    frame: Frame,
+    detectors: Mapping[str, Detector],
+    policy: Policy,
+    start: datetime,
+    hidden: Hidden | None,
+    meter: Callable[[str], AbstractContextManager[object]],
+) -> dict[str, Scores]:
+    """The scores of the detectors that compare series with each other."""
+    scores, settled = dict[str, Scores](), _settled(frame, policy, start)
+    for name in filter(lambda name: compares_rows(detectors[name]), detectors):
+        with meter(f"detect: {name}"), blamed(name):
+            scores[name] = _taught(detectors[name], frame, settled, hidden, (settled, policy.cut))
+            checked(scores[name], len(frame.labels), _asked(frame, settled))
+    return scores
 
 
 def _examined(
@@ -138,9 +150,8 @@ def _examined(
     if not len(rows):
         return Examined(**vars(verdict), past=now)
     scores = {name: picked(one, rows) for name, one in scores.items()}
-    told, traces = _again(
-        view.rows(rows), detectors, policy, subject, start, None if past is None else past[rows], scores
-    )
+    muted = None if past is None else past[rows]
+    told, traces = _again(view.rows(rows), detectors, policy, subject, start, muted, scores)
     suppressed = {**verdict.suppressed, **{why: n for why, n in told.suppressed.items() if why == "adopted"}}
     verdict = replace(verdict, anomalies=told.anomalies, known=told.known, suppressed=suppressed)
     return Examined(**vars(verdict), traces=traces, past=now)

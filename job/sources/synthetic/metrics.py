@@ -14,11 +14,6 @@ class Metric:
     quantity: str
     unit: str
 
-    @property
-    def sparse(self) -> bool:
-        """Whether no point is the usual state."""
-        return self.quantity.startswith("dropped")
-
 
 def _metrics(prefix: str, family: Family, quantities: str) -> dict[str, Metric]:
     return {
