@@ -46,6 +46,7 @@ def lines(told: dict[str, Any]) -> Iterator[str]:
         yield "places without an incident: " + ", ".join(f"{n:,} {why}" for why, n in put["skipped"].items())
     if put["untold"]:
         yield "not put in where the metric's policy never tells them: " + ", ".join(put["untold"])
+    yield f"what goes on being told without cause is a false alarm again every {told['cooldown']}"
     for one in told["contestants"]:
         if one["aside"]:
             yield f"{one['detectors']}: {one['aside']:,} incidents left out, the series were warming up"

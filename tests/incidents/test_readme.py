@@ -43,7 +43,11 @@ def test_the_mutes_are_some() -> None:
     assert len(parse(block("toml", "# mutes.toml"), "README").every) == 3
 
 
-def test_the_alerting_policies_are_json_and_name_what_is_written() -> None:
+def test_the_alerting_policies_are_policies_and_name_what_is_written() -> None:
+    from google.cloud.monitoring_v3.types import AlertPolicy
+
+    for policy in re.findall(r"--policy='(.*?)'|<<'END'\n(.*?)^END", README, re.DOTALL | re.MULTILINE):
+        assert AlertPolicy.from_json("".join(policy)).conditions, "the API's own message, which refuses unknown fields"
     logged = json.loads(re.findall(r"--policy='(.*?)'", README, re.DOTALL)[0])
     words = logged["conditions"][0]["conditionMatchedLog"]["filter"]
     assert set(re.findall(r"[a-z]+\.[a-z]+(?=\")", words)) == {
