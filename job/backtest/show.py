@@ -35,10 +35,20 @@ def lines(told: dict[str, Any]) -> Iterator[str]:
         f"replayed {seen['series']:,} series ({seen['points']:,} points) of {seen['source']}, {seen['start']} to "
         f"{seen['end']}, step {seen['step']}, day by day as the job judges it"
     )
+    if put["replays"]:
+        yield from _put_in(put, first["incidents"])
+    yield f"what goes on being told without cause is a false alarm again every {told['cooldown']}"
+    for one in told["contestants"]:
+        if one["aside"]:
+            yield f"{one['detectors']}: {one['aside']:,} incidents left out, the series were warming up"
+
+
+def _put_in(put: Mapping[str, Any], incidents: int) -> Iterator[str]:
+    """What was put in, and where nothing could be."""
     kinds = ", ".join(f"{kind} {lasts}" for kind, lasts in put["kinds"].items())
     sizes = ", ".join(f"{size:g}x" for size in put["sizes"])
     yield (
-        f"{put['replays']} replays with incidents (seed {put['seed']}), {first['incidents']:,} incidents: {kinds}; "
+        f"{put['replays']} replays with incidents (seed {put['seed']}), {incidents:,} incidents: {kinds}; "
         f"{sizes} of what the series showed there; at least {put['spacing']} apart in a series, none in its first "
         f"{put['warm_up']}"
     )
@@ -46,10 +56,6 @@ def lines(told: dict[str, Any]) -> Iterator[str]:
         yield "places without an incident: " + ", ".join(f"{n:,} {why}" for why, n in put["skipped"].items())
     if put["untold"]:
         yield "not put in where the metric's policy never tells them: " + ", ".join(put["untold"])
-    yield f"what goes on being told without cause is a false alarm again every {told['cooldown']}"
-    for one in told["contestants"]:
-        if one["aside"]:
-            yield f"{one['detectors']}: {one['aside']:,} incidents left out, the series were warming up"
 
 
 def overall(told: dict[str, Any]) -> Table:

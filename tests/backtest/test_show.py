@@ -40,6 +40,8 @@ def test_the_tables_say_it_in_short() -> None:
     assert table is not None
     assert table.rows[0][2:] == ("2 kB/s", "5%", "5x", "1")
     assert "places without an incident: 3 at zero" in list(lines(what))
+    what["injected"]["replays"] = 0
+    assert not [words for words in lines(what) if "replays with" in words or "places without" in words]
 
 
 def test_what_was_missed_at_every_size_is_said() -> None:
