@@ -1,6 +1,6 @@
 """The default detector: a few views of a series, each judged by its own past, as one score."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -138,7 +138,7 @@ class Adaptive:
 
     def late(self, frame: Frame, first: int) -> Scores:
         """The scores of the columns from `first` on, to the bit, for less work: few tails are fitted for a few."""
-        return Scores(*self._in_blocks(frame, 3, frame.values.shape[1] - first, lambda some: self._score(some, first)))
+        return Scores(*self._in_blocks(frame, 3, first, self._score))
 
     def band(self, frame: Frame, threshold: float, first: int = 0) -> tuple[Floats, Floats]:
         """The lowest and the highest value of each column from `first` on that score less than `threshold`.
@@ -146,24 +146,26 @@ class Adaptive:
         That is: of each point, had it been any other while all points before it were what they are.
         """
 
-        def edges(some: Frame) -> tuple[Floats, ...]:
+        def edges(some: Frame, first: int) -> tuple[Floats, ...]:
             return self._edges(some, threshold, first)
 
-        lower, upper = self._in_blocks(frame, 2, frame.values.shape[1] - first, edges)
+        lower, upper = self._in_blocks(frame, 2, first, edges)
         return lower, upper
 
     def _in_blocks(
-        self, frame: Frame, arrays: int, columns: int, work: Callable[[Frame], tuple[Floats, ...]]
+        self, frame: Frame, arrays: int, first: int, work: Callable[[Frame, int], tuple[Floats, ...]]
     ) -> tuple[Floats, ...]:
-        """Run `work` on blocks of rows, and put its arrays of so many columns together."""
+        """Run `work` on blocks of rows, from the column `first` on, and put its arrays together.
+
+        It is spared the days before a block's series began, of which nothing can be said.
+        """
         count, time = frame.values.shape
-        answer = tuple(np.full((count, columns), np.nan) for _ in range(arrays))
-        rows = max(1, _POINTS // max(1, time))
-        for first in range(0, count if time else 0, rows):
-            some = slice(first, first + rows)
+        answer = tuple(np.full((count, time - first), np.nan) for _ in range(arrays))
+        for some, begin in _blocks(Calendar.of(frame).births(frame.values), time):
+            block = frame.rows(some).since(begin)
             with np.errstate(all="ignore"):  # NaN is "nothing known" throughout
-                for whole, part in zip(answer, work(frame.rows(some)), strict=True):
-                    whole[some] = part
+                for whole, part in zip(answer, work(block, max(0, first - begin)), strict=True):
+                    whole[some, max(0, begin - first) :] = part
         return answer
 
     def _score(self, frame: Frame, first: int) -> tuple[Floats, ...]:
@@ -370,6 +372,18 @@ class _Judge:
         young = (begin // every + since + np.arange(rarest.start.shape[1])) * every < born + _YOUNG * day
         whole = tail.begin(whole, rarest, young | np.isnan(whole.start[:, : young.shape[1]]))
         return tail.where(np.isnan(last.start) | (last.scale == 0), whole, last), whole
+
+
+def _blocks(births: Places, time: int) -> Iterator[tuple[Places | slice, int]]:
+    """Rows of about the same age, and the column at which the oldest of them began; none that have no point."""
+    old = not births.any()
+    order, row = np.argsort(births, kind="stable"), 0
+    many = np.count_nonzero(births < time)
+    while row < many:
+        begin = int(births[order[row]])
+        stop = min(int(many), row + max(1, _POINTS // (time - begin)))
+        yield slice(row, stop) if old else order[row:stop], begin
+        row = stop
 
 
 def _balance(past: _Past) -> Floats:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.blocks import Floats
+from detectors.crossing import Places
 from detectors.frame import Frame
 
 _BLOCKS = 24
@@ -37,6 +38,17 @@ class Calendar:
     def blocks(self) -> int:
         """How many blocks a day has."""
         return self.day // self.block
+
+    def births(self, values: Floats) -> Places:
+        """The column at which each series' first day with a point begins; past the last one where there is none."""
+        births, unborn, begin = np.full(len(values), values.shape[1]), np.arange(len(values)), 0
+        for stop in range(self.day - self.lead, values.shape[1] + self.day, self.day):
+            born = (~np.isnan(values[unborn, begin:stop])).any(axis=1)
+            births[unborn[born]] = begin
+            unborn, begin = unborn[~born], stop
+            if not len(unborn):
+                break
+        return births
 
     def whole(self, values: Floats) -> Floats:
         """The values with missing points before and after, so that they are whole days."""

@@ -299,3 +299,14 @@ def test_a_calendar_divides_the_day(step: int, day: int, block: int, slot: int) 
     if 86_400 % step == 0:
         assert calendar.lead == 5 * 3600 // step
     assert calendar.whole(frame.values).shape[1] % day == 0
+
+
+@pytest.mark.parametrize("lead", [0, 5])
+def test_a_series_is_born_on_the_first_day_with_a_point(lead: int) -> None:
+    calendar = Calendar(day=12, block=4, slot=3, lead=lead)
+    values = np.full((5, 40), np.nan)
+    for row, column in enumerate([0, 12 - lead, 23 - lead, 39]):
+        values[row, column] = 1.0
+    wanted = [0, 12 - lead, 12 - lead, (39 + lead) // 12 * 12 - lead, 40]
+    assert calendar.births(values).tolist() == wanted
+    assert calendar.births(values[:, :0]).tolist() == [0] * 5
