@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,8 @@ class Folder:
 
     def head(self, name: str) -> Head | None:
         """What is known of an object, or None where there is none."""
-        found = self.get(name)
-        return found.head if found else None
+        with _told(f"{self.url}/{name}", "read"), self._reading():
+            return self._look(name)
 
     def get(self, name: str) -> Object | None:
         """An object, checked against its checksum, or None where there is none."""
@@ -92,27 +93,40 @@ class Folder:
                     yield path.relative_to(self.path).as_posix()
 
     def _load(self, name: str) -> Object | None:
+        with self._opened(name) as file:
+            data = file.read() if file else b""
+            return Object(self._checked(name, file, _digest(data)), data) if file else None
+
+    def _look(self, name: str) -> Head | None:
+        """The head alone, of a file of any size."""
+        with self._opened(name) as file:
+            return self._checked(name, file, hashlib.file_digest(file, "sha256").hexdigest()) if file else None
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[BufferedReader | None]:
         try:
-            with self._file(name).open("rb") as file:
-                stat = os.fstat(file.fileno())
-                data = file.read()
+            file = self._file(name).open("rb")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return None
-        digest = _digest(data)
-        side = self._side(name)
+            yield None
+            return
+        with file:
+            yield file
+
+    def _checked(self, name: str, file: BufferedReader, digest: str) -> Head:
+        """What the sidecar says of an open file with this digest."""
+        stat, side = os.fstat(file.fileno()), self._side(name)
         ours = side.get("sha256") == digest
         if not ours and side.get("size") == stat.st_size and side.get("mtime") == stat.st_mtime_ns:
             raise Failed(f"{self.url}/{name} is corrupt: its bytes are not those that were written; delete it")
         meta = side["meta"] if ours else {}
-        return Object(Head(name, meta, _version(meta, digest), len(data)), data)
+        return Head(name, meta, _version(meta, digest), stat.st_size)
 
     def _load_any(self, name: str) -> Head | None:
         """The head for a comparison; a corrupt object has one too, so that it can be written over."""
         try:
-            found = self._load(name)
+            return self._look(name)
         except Failed:
             return Head(name, {}, -1, -1)
-        return found.head if found else None
 
     def _side(self, name: str) -> dict[str, Any]:
         try:

@@ -138,6 +138,19 @@ def test_what_a_bomb_would_unpack_to_takes_no_memory(tmp_path: Path, monkeypatch
         tracemalloc.stop()
 
 
+def test_what_is_too_large_is_not_held_to_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "LIMIT", 1_000_000)
+    with (tmp_path / "a.csv").open("wb") as file:
+        file.truncate(50_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConfigError, match="has 50000000 bytes"):
+            Files(str(tmp_path)).metrics(())
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_broken_archive_is_named(tmp_path: Path) -> None:
     packed = gzip.compress(GOOD * 100)
     for data in [packed[:-20], packed[:5], packed[:30] + b"\0\0\0" + packed[33:]]:
