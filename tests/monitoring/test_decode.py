@@ -84,6 +84,31 @@ def test_what_a_server_sends_is_read_without_an_object_for_each_point(
     assert read(data) == wanted
 
 
+@pytest.mark.usefixtures("no_fallback")
+@pytest.mark.parametrize("count", [60, 1380])  # of which none is worth to be taken apart by itself, and each is
+def test_integers_of_one_length_and_of_several_are_read_side_by_side(count: int) -> None:
+    lengths = [128**n // 2 for n in range(1, 10)] + [-1]
+    series_of = [[each] * count for each in lengths]
+    series_of += [[1, 2**40, 2**20] * (count // 3), [0, *[300] * (count - 1)], [300] * (count - 1)]
+    series_of += [[2**28, 2**21, 2**35] * (count // 3), [2**28] * count]  # both of a size that the first length divides
+    data = b"".join(
+        series([point(NOW - 60 * n, integer(value), NOW - 60) for n, value in enumerate(values)], f"vm-{k}", 2)
+        for k, values in enumerate(series_of)
+    )
+    assert read(data) == by_protobuf(data)
+
+
+def test_points_of_one_length_are_read_without_a_look_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_chained", None)
+    data = b"".join(
+        series([point(NOW - 60 * n, integer(10**k + n)) for n in range(80)], f"vm-{k}", 2) for k in range(3, 6)
+    )
+    same = b"".join(series([point(NOW - 60 * n, integer(10**9 + n)) for n in range(80)], name, 2) for name in "abc")
+    assert read(same) == by_protobuf(same)
+    with pytest.raises(TypeError):  # three lengths among so few points
+        read(data)
+
+
 def test_whole_seconds_are_integers_and_only_they() -> None:
     whole, parted = (
         next(decode(page(series([point(NOW, double(1.0), NOW, nanos)])))).ends for nanos in ((0, 0), (0, 1))

@@ -9,7 +9,7 @@ before the points is held likewise against that of series before: between the va
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import chain, groupby, pairwise
 from struct import Struct
@@ -44,6 +44,9 @@ MOST = 64
 
 _LONGEST = 16
 """So many bytes are taken for an integer, which has ten at most."""
+
+_WORTH = 1 << 15
+"""From so many bytes of points on it pays to take series apart by themselves."""
 
 _PAD = b"\0" * 256
 """Follows the last point, so that as many bytes can be taken from it as from any other."""
@@ -187,7 +190,8 @@ def decode(found: Page, heads: Heads | None = None, *, starts: bool = False) -> 
         if shape is None:
             yield from (by_message(found.data[piece.begin : piece.end], starts=starts) for piece in pieces)
         else:
-            yield from _alike(found.data, shape, pieces, starts=starts)
+            for length, lot in _lots(pieces, shape, found.data):
+                yield from _alike(found.data, shape, lot, length, starts=starts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,8 +217,15 @@ class _Shape:
         """What no point lacks, and little else has."""
         return self.expected[2:7]
 
+    def sized(self, taken: int) -> "_Shape":
+        """The same for integers of so many bytes, on which all lengths depend."""
+        expected, mask = bytearray(self.expected), bytearray(self.mask)
+        expected[1], expected[-2] = self.length + taken - 2, taken + 1
+        mask[1] = mask[-2] = 0xFF
+        return replace(self, expected=bytes(expected), mask=bytes(mask))
+
     def word(self, at: int) -> tuple[np.uint64, np.uint64]:
-        """Eight bytes of `expected` and of `mask`, as `_words` gives them."""
+        """Eight bytes of `expected` and of `mask`, as `_Rows.words` gives them."""
         return np.uint64(int.from_bytes(self.expected[at : at + 8], "little")), np.uint64(
             int.from_bytes(self.mask[at : at + 8], "little")
         )
@@ -229,6 +240,11 @@ class _Piece(NamedTuple):
     first: int = 0
     stop: int = 0
     key: Key = ()
+
+    @property
+    def size(self) -> int:
+        """How many bytes its points take."""
+        return self.stop - self.first
 
 
 class _Odd(Exception):
@@ -385,12 +401,32 @@ def _time(data: bytes, begin: int, stop: int, at: int) -> tuple[int, int, int]:
     return places[0], places[1], sizes[1]
 
 
-def _alike(data: bytes, shape: _Shape, pieces: list[_Piece], *, starts: bool) -> Iterator[Points]:
-    """The points of series whose first points have this shape; a series that is not so throughout is read apart."""
+def _lots(pieces: list[_Piece], shape: _Shape, data: bytes) -> Iterator[tuple[int, list[_Piece]]]:
+    """Series whose points may all be of one length, with it; with 0 where it differs, or changes too often."""
+    lots = [(length, list(lot)) for length, lot in groupby(pieces, key=lambda piece: _length(piece, shape, data))]
+    if len(lots) == 1 or sum(piece.size for piece in pieces) >= _WORTH * len(lots):
+        yield from lots
+    else:
+        yield 0, pieces
+
+
+def _length(piece: _Piece, shape: _Shape, data: bytes) -> int:
+    """The length of each of the series' points, if all may have that of the first one; doubles always must."""
+    if shape.value == _DOUBLE:
+        return shape.length + 8
+    length = data[piece.first + 1] + 2
+    return length if 1 <= length - shape.length <= 10 and piece.size % length == 0 else 0
+
+
+def _alike(data: bytes, shape: _Shape, pieces: list[_Piece], length: int = 0, *, starts: bool) -> Iterator[Points]:
+    """The points of series whose first points have this shape, and if one is given, this length.
+
+    A series whose points are not so throughout is read apart.
+    """
     view = memoryview(data)
     points = b"".join([*(view[piece.first : piece.stop] for piece in pieces), _PAD])
-    sizes = np.array([piece.stop - piece.first for piece in pieces])
-    found = (_fixed if shape.value == _DOUBLE else _chained)(points, shape, sizes)
+    sizes = np.array([piece.size for piece in pieces])
+    found = _even(points, shape, sizes, length) if length else _chained(points, shape, sizes)
     if not found.odd:
         ends = _seconds(found.points, shape.end)
         begun = None if not starts else _seconds(found.points, shape.start) if shape.start else np.zeros_like(ends)
@@ -398,33 +434,53 @@ def _alike(data: bytes, shape: _Shape, pieces: list[_Piece], *, starts: bool) ->
         return
     edges = sorted({0, len(pieces), *(edge for row in found.odd for edge in (row, row + 1))})
     for low, high in pairwise(edges):
-        if low in found.odd:
-            yield by_message(data[pieces[low].begin : pieces[low].end], starts=starts)
-        else:
+        if low not in found.odd:
+            yield from _alike(data, shape, pieces[low:high], length, starts=starts)
+        elif length and shape.value == _INT64:
             yield from _alike(data, shape, pieces[low:high], starts=starts)
+        else:
+            yield by_message(data[pieces[low].begin : pieces[low].end], starts=starts)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Points that lie in a buffer at equal distances, and bytes after the last one."""
+
+    buffer: Any
+    count: int
+    stride: int
+
+    def words(self, at: int) -> NDArray[np.uint64]:
+        """The eight bytes of every point that begin at a place in it."""
+        return np.ndarray((self.count,), "<u8", self.buffer, at, (self.stride,))
+
+    def octets(self, at: int) -> NDArray[np.int64]:
+        """The byte of every point at a place in it."""
+        return np.ndarray((self.count,), np.uint8, self.buffer, at, (self.stride,)).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class _Found:
     """The points of several series, how many each has, and their values; or which series are odd."""
 
-    points: NDArray[np.void]
+    points: _Rows
     counts: NDArray[np.int64]
     odd: set[int]
     values: NDArray[Any]
 
 
-def _fixed(points: bytes, shape: _Shape, sizes: NDArray[np.int64]) -> _Found:
-    """Points of one length: doubles."""
-    length = shape.length + 8
+def _even(points: bytes, shape: _Shape, sizes: NDArray[np.int64], length: int) -> _Found:
+    """Points of one length: doubles, and integers that take the same number of bytes."""
     counts, rest = np.divmod(sizes, length)
-    cut, odd = np.frombuffer(points, f"V{length}", counts.sum()), set(np.flatnonzero(rest).tolist())
-    return _Found(
-        cut,
-        counts,
-        odd or _owners(counts, _differing(cut, shape)),
-        _words(cut, shape.length).view(np.float64).copy(),
-    )
+    rows = _Rows(points, int(counts.sum()), length)
+    if odd := set(np.flatnonzero(rest).tolist()):
+        return _Found(rows, counts, odd, np.empty(0))
+    if shape.value == _DOUBLE:
+        values: NDArray[Any] = rows.words(shape.length).view(np.float64).copy()
+        return _Found(rows, counts, _owners(counts, _differing(rows, shape)), values)
+    taken = length - shape.length
+    values, wrong = _integers(rows, shape.length, taken)
+    return _Found(rows, counts, _owners(counts, wrong | _differing(rows, shape.sized(taken))), values)
 
 
 def _chained(points: bytes, shape: _Shape, sizes: NDArray[np.int64]) -> _Found:
@@ -436,29 +492,21 @@ def _chained(points: bytes, shape: _Shape, sizes: NDArray[np.int64]) -> _Found:
     expected, mask = shape.word(0)
     begins = begins[np.ndarray(anywhere, "<u8", points, 0, (1,))[begins] & mask == expected]
     cut = np.ndarray(anywhere, f"V{length}", points, 0, (1,))[begins]
-    taken = _octets(cut, 1) - (shape.length - 2)
+    rows = _Rows(cut, len(cut), length)
+    taken = rows.octets(1) - (shape.length - 2)
     likely = (taken >= 1) & (taken <= 10)
     if not likely.all():
-        begins, cut, taken = begins[likely], cut[likely], taken[likely]
+        begins, taken = begins[likely], taken[likely]
+        rows = _Rows(cut[likely], len(begins), length)
     bounds = np.cumsum(sizes)
     edges = np.searchsorted(begins, np.append(0, bounds))
     counts = np.diff(edges)
     odd = _broken(begins, begins + shape.length + taken, edges, bounds)
-    values, wrong = _integers(cut, shape.length, taken)
+    values, wrong = _integers(rows, shape.length, taken)
     if not odd:
-        wrong |= _octets(cut, shape.length - 2) != taken + 1
-        odd = _owners(counts, wrong | _differing(cut, shape, 8))
-    return _Found(cut, counts, odd, values)
-
-
-def _words(points: NDArray[np.void], at: int) -> NDArray[np.uint64]:
-    """The eight bytes of every point that begin at a place in it."""
-    return np.ndarray(points.shape, "<u8", points, at, points.strides)
-
-
-def _octets(points: NDArray[np.void], at: int) -> NDArray[np.int64]:
-    """The byte of every point at a place in it."""
-    return np.ndarray(points.shape, np.uint8, points, at, points.strides).astype(np.int64)
+        wrong |= rows.octets(shape.length - 2) != taken + 1
+        odd = _owners(counts, wrong | _differing(rows, shape, 8))
+    return _Found(rows, counts, odd, values)
 
 
 def _broken(
@@ -477,38 +525,36 @@ def _owners(counts: NDArray[np.int64], wrong: NDArray[np.bool_]) -> set[int]:
     return set(np.searchsorted(np.cumsum(counts), places, side="right").tolist())
 
 
-def _differing(points: NDArray[np.void], shape: _Shape, begin: int = 0) -> NDArray[np.bool_]:
+def _differing(points: _Rows, shape: _Shape, begin: int = 0) -> NDArray[np.bool_]:
     """Which points have, where there is structure from there on, other bytes than the shape's."""
-    differing = np.zeros(points.shape, np.bool_)
+    differing = np.zeros(points.count, np.bool_)
     for at in (*range(begin, shape.length - 8, 8), shape.length - 8):
         expected, mask = shape.word(at)
-        others = _words(points, at) ^ expected
+        others = points.words(at) ^ expected
         if np.bitwise_or.reduce(others) & mask:
             differing |= others & mask != 0
     return differing
 
 
-def _integers(
-    points: NDArray[np.void], at: int, sizes: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _integers(points: _Rows, at: int, sizes: NDArray[np.int64] | int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The integers there, of one to ten bytes; and which do not end with their last byte."""
-    low = (_words(points, at) ^ _MORE[sizes]) & _WHOLE[sizes]
+    low = (points.words(at) ^ _MORE[sizes]) & _WHOLE[sizes]
     wrong = low & _ENDS != 0
     number = _joined(low)
-    long = np.flatnonzero(sizes > 8)
+    long = np.flatnonzero(np.broadcast_to(sizes, number.shape) > 8)
     if len(long):
-        rest = sizes[long] - 8
-        high = (_words(points, at + 8)[long] ^ _MORE[rest]) & _WHOLE[rest]
+        rest = np.broadcast_to(sizes, number.shape)[long] - 8
+        high = (points.words(at + 8)[long] ^ _MORE[rest]) & _WHOLE[rest]
         wrong[long] |= high & _ENDS != 0
         number[long] |= _joined(high) << np.uint64(56)
     return number.view(np.int64), wrong
 
 
-def _seconds(points: NDArray[np.void], place: tuple[int, int, int]) -> Times:
+def _seconds(points: _Rows, place: tuple[int, int, int]) -> Times:
     seconds, nanos, size = place
-    whole = _number(_words(points, seconds), 5).view(np.int64)
+    whole = _number(points.words(seconds), 5).view(np.int64)
     if size:
-        parts = _number(_words(points, nanos), size).astype(np.uint32).view(np.int32)
+        parts = _number(points.words(nanos), size).astype(np.uint32).view(np.int32)
         if parts.any():
             return whole + parts / 1e9
     return whole
