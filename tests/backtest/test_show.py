@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from job.backtest.document import Replayed, as_csv, as_json, document
 from job.backtest.plot import render
@@ -15,7 +16,7 @@ EVIL = "</script><script>alert(1)</script>\x1b[31m"
 PLAN = Plan(sizes=(2.0, 5.0), rounds=2)
 
 
-def told(delays: dict[float, timedelta | None], skipped: int = 0) -> dict[str, object]:
+def told(delays: dict[float, timedelta | None], skipped: int = 0) -> dict[str, Any]:
     found = [Found("d", 0, "spike", size, 3 * size, START, delay) for size, delay in delays.items()]
     trial = Trial(
         series=[Series(EVIL, f"x.com/{EVIL}", "By/s", 2000.0, 100.0)],
@@ -47,7 +48,7 @@ def test_the_tables_say_it_in_short() -> None:
 def test_what_was_missed_at_every_size_is_said() -> None:
     what = told({2.0: None, 5.0: None})
     assert overall(what).rows[0][-1] == "none"
-    assert told({})["contestants"][0].get("smallest", "unknown") == "unknown"  # type: ignore[index]  # JSON, of no stated type
+    assert told({})["contestants"][0].get("smallest", "unknown") == "unknown"
     assert (recall(told({})).rows, worst(told({}))) == ((), None)
 
 
