@@ -12,7 +12,7 @@ from job.anomaly import SCHEMA, Anomaly
 from job.errors import Failed
 from job.incident import Incident, Judged, group
 from job.kinship import Slot
-from job.nature import Shape
+from job.nature import Shape, Top
 from job.report import EARLIEST, LATEST, ROOT, Reading, read
 from job.series import NAME, Looked, Sum, Trace, key, parsed
 from job.store import Store
@@ -29,8 +29,14 @@ BACK = 31
 ROUND = timedelta(hours=1)
 """So long before and after an anomaly its series tells what it was like without."""
 
+BEFORE, LONG = timedelta(hours=3), timedelta(minutes=30)
+"""So long before tells how a series varies, and a flat top lasts so long at least."""
+
 FIRST = timedelta(minutes=15)
 """What begins rather than grows is there within this."""
+
+PINNED, DIP, VARIED = 0.02, 0.05, 5
+"""What is so near the largest value is at a flat top, what is so far below has left it; else it varies so much more."""
 
 LEDGER = "incidents/"
 """Where the published incidents are, by the day on which they began."""
@@ -205,7 +211,25 @@ def shape(trace: Trace, a: Anomaly, total: Sum | None = None) -> Shape:
     if a.kind == "spike" and lasted and before is not None and first is not None and during[-1] > before:
         onset = (first - before) / (during[-1] - before)
     told = taken(trace, total, a) if total and a.direction == "down" else None
-    return Shape(flat, before, stays, onset, told)
+    return Shape(flat, before, stays, onset, told, _top(trace, a) if a.kind == "spike" else None)
+
+
+def _top(trace: Trace, a: Anomaly) -> Top | None:
+    """The flat top of a rise, where it was at for most of half an hour or more, if it else varies more."""
+    values = [v for v in window(trace, a.start, a.end) if v is not None]
+    before = _there(trace, a.start - BEFORE, a.start)
+    if len(values) < 6 or a.end - a.start < LONG or len(before) < 6:
+        return None
+    most, middle = max(values), median(values)
+    varied = before[-1 - len(before) // 10] - before[len(before) // 10]
+    usual = varied / level if (level := median(before)) > 0 else 0.0
+    if most <= 0 or middle < (1 - PINNED) * most or usual < VARIED * max(PINNED, 1 - middle / most):
+        return None
+    visits, away = 0, True
+    for value in values:
+        visits += away and value >= (1 - PINNED) * most
+        away = value < (1 - DIP) * most or (away and value < (1 - PINNED) * most)
+    return Top(most, 1 - middle / most, visits, usual)
 
 
 def _there(trace: Trace, start: datetime, end: datetime) -> list[float]:

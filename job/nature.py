@@ -42,6 +42,9 @@ LONG, LASTING = timedelta(minutes=90), timedelta(hours=3)
 FACTOR = 6.0
 """What went back, and was more times as much or as little, was no new level."""
 
+AGAIN, SATURATED = 3, 0.6
+"""What comes to the same top so often is held there, rather than sent at that rate; so sure it is without drops."""
+
 STAYED = 0.7
 """What keeps so large a part of its deviation is at a new level."""
 
@@ -61,13 +64,26 @@ class Taken:
 
 
 @dataclass(frozen=True)
+class Top:
+    """A flat top of a series that else goes up and down: at which level, to within which share of it, how often.
+
+    `usual`: how much of its level it went up and down by before.
+    """
+
+    level: float
+    flat: float
+    visits: int
+    usual: float
+
+
+@dataclass(frozen=True)
 class Shape:
     """What the series of an anomaly did round it; None where too little of it is known.
 
     `flat`: the range of the upper half of its values, as a share of the largest. `before`: its level in the hour
     before. `stays`: which part of the deviation from that was left in the hour after. `onset`: which part of its
     largest deviation from that was there within the first quarter of an hour. `taken`: what of one that fell others
-    took.
+    took. `top`: where it stayed for most of the time, if it did.
     """
 
     flat: float | None = None
@@ -75,6 +91,7 @@ class Shape:
     stays: float | None = None
     onset: float | None = None
     taken: Taken | None = None
+    top: Top | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +146,8 @@ class Move:
 class Movement:
     """All that the rules look at: the moves by slot, what else was judged, when, where, and whether a top was flat.
 
-    `over`: it came to an end, rather than to that of what was judged or of what the policy calls an event.
+    `over`: it came to an end, rather than to that of what was judged or of what the policy calls an event. `tops`: the
+    flat tops of its traffic, of the slots that had one.
     """
 
     moves: Mapping[Slot, Move]
@@ -141,6 +159,7 @@ class Movement:
     firewall: bool = False
     plateau: float | None = field(default=None)
     over: bool = False
+    tops: Mapping[Slot, Top] = field(default_factory=dict)
 
     def move(self, way: Way, what: str) -> Move | None:
         """The move of a slot, if it was flagged."""
@@ -200,7 +219,14 @@ def movement(
         firewall=any("firewall" in a.metric for a in every),
         plateau=min((top for top in tops if top is not None), default=None),
         over=not any(a.adopted or a.ongoing for a in last(every) if end - a.end <= GAP),
+        tops={key: top for key in moves if key.what in {"bytes", "packets"} and (top := _top(moves[key], shapes))},
     )
+
+
+def _top(anomalies: Iterable[Anomaly], shapes: Mapping[str, Shape]) -> Top | None:
+    """The flat top of the worst anomaly of a slot, if that had one."""
+    worst = max(anomalies, key=lambda a: (abs(a.excess), a.id))
+    return shapes.get(worst.id, _UNKNOWN).top
 
 
 _UNKNOWN = Shape()
@@ -345,9 +371,9 @@ def surge(of: Movement) -> Nature | None:
     risen = {s: m for s, m in of.traffic.items() if m.up}
     if not any(s.what == "bytes" for s in risen) or len(risen) < len(of.traffic):
         return None
-    if flood(of) or scan(of):
+    if flood(of) or scan(of) or saturation(of):
         return None
-    evidence = [_rose(str(s), m) for s, m in risen.items()]
+    evidence = [*(_rose(str(s), m) for s, m in risen.items()), *_flat_tops(of)]
     if (sent := of.rose("out", "bytes")) and sent.onset is not None and sent.onset < ABRUPT:
         evidence.append("it grew little by little")
     if not any(s.way == "in" for s in of.judged) and {s.way for s in risen} == {"out"}:
@@ -414,13 +440,24 @@ def asymmetry(of: Movement) -> Nature | None:
 
 
 def saturation(of: Movement) -> Nature | None:
-    """Saturation of a gateway or a link: its traffic has a flat top while it drops packets."""
-    if not of.drops or of.firewall or any(not m.up for m in of.traffic.values()):
+    """Saturation of a gateway or a link: its traffic has a flat top while it drops packets, or comes back to it."""
+    if of.firewall or any(not m.up for m in of.traffic.values()):
         return None
+    if not of.drops:
+        again = max((top.visits for top in of.tops.values()), default=0)
+        return Nature("saturation", SATURATED, tuple(_flat_tops(of))) if again >= AGAIN else None
     if of.plateau is None or of.plateau > 0.05:
         return None
     evidence = (f"the top of the traffic is flat to within {of.plateau:.1%}", "dropped packets rose")
     return Nature("saturation", 0.8 + 0.1 * of.gateway, evidence)
+
+
+def _flat_tops(of: Movement) -> Iterator[str]:
+    """The flat tops in words."""
+    for key, top in of.tops.items():
+        often = f", which it came back to {top.visits - 1} times" if top.visits > 2 else ""
+        level = quantity(top.level, of.moves[key].unit)
+        yield f"{key} had a flat top at {level}, to within {top.flat:.1%}{often}, and had varied by {top.usual:.0%}"
 
 
 def ratios(of: Movement) -> Nature | None:

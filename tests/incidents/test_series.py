@@ -7,7 +7,8 @@ import pytest
 from detectors import Frame
 from job.anomaly import Anomaly
 from job.found import shape
-from job.nature import Shape
+from job.incident import group
+from job.nature import Shape, Top
 from job.series import Looked, Survey, Trace, key, numbers, parsed, surveyor
 from tests.incidents.events import MINUTE, NIGHT, event
 from tests.job.work import backfill, bench, told, tree
@@ -111,3 +112,38 @@ def test_a_trace_tells_what_was_before_and_what_stayed() -> None:
     assert shape(trace, at) == Shape(flat=0.0, before=10.0, stays=0.75, onset=1.0)
     late = event("in bytes", 50, 10, start=NIGHT + 140 * MINUTE, minutes=10)
     assert shape(trace, late).stays is None, "nobody knows yet"
+
+
+VARIED = [30.0, 50.0, 40.0, 55.0, 35.0, 45.0] * 6
+CAP = [100.0, 99.5, 100.0, 99.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "top", "name"),
+    [
+        ([*CAP, 80.0, *CAP, 85.0, *CAP], Top(100.0, 0.005, 3, 25 / 42.5), "saturation"),
+        ([*CAP, *CAP, *CAP], Top(100.0, 0.0025, 1, 25 / 42.5), "volumetric surge"),
+        ([*CAP, 96.0, *CAP, 97.0, *CAP], Top(100.0, 0.005, 1, 25 / 42.5), "volumetric surge"),
+        ([70.0, 90.0, 100.0, 80.0, 95.0, 85.0] * 2, None, "volumetric surge"),
+        (CAP, None, "volumetric surge"),
+    ],
+)
+def test_a_top_that_it_comes_back_to_is_a_limit_and_one_rate_is_none(
+    values: list[float], top: Top | None, name: str
+) -> None:
+    at = event("in bytes", 100, 45, start=NIGHT + 180 * MINUTE, minutes=5 * len(values))
+    trace = drawn(at).model_copy(update={"start": NIGHT, "value": [*VARIED, *values, *VARIED]})
+    found = shape(trace, at)
+    assert (found.top and vars(found.top)) == (top and pytest.approx(vars(top)))
+    (incident,) = group([at], shapes={at.id: found})
+    assert incident.nature == name
+    assert (("flat top at 100 B/s" in incident.sentence), "came back" in incident.sentence) == (
+        top is not None,
+        name == "saturation",
+    )
+
+
+def test_what_never_varied_has_no_flat_top() -> None:
+    at = event("in bytes", 100, 45, start=NIGHT + 180 * MINUTE, minutes=60)
+    trace = drawn(at).model_copy(update={"start": NIGHT, "value": [45.0, 46.0] * 18 + CAP * 3})
+    assert shape(trace, at).top is None
