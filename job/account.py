@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from detectors import CAP
@@ -20,6 +20,9 @@ LEARNED = timedelta(hours=6)
 
 _BY = "Compared with "
 """How the part of the sentence begins that says by what it was judged."""
+
+LATER = timedelta(minutes=15)
+"""What begins so much later than its incident is said to have."""
 
 SHIFT = "traffic shift"
 """Of what moves from some to others, a series tells nothing unless it is said whose it is."""
@@ -51,7 +54,9 @@ def sentence(incident: "Incident", worst: Anomaly, ended: Ended = "") -> str:
     many = affected(incident)
     of = f" ({many})" if many else ""
     whose = f" of {clean(worst.series, 120)}" if incident.resources > 1 and incident.nature == SHIFT else ""
-    parts = [f"{incident.nature.capitalize()} at {incident.where}{of}: {_what(worst, whose)}, {span}."]
+    since = _later(incident, worst)
+    what = f"{_what(worst, whose)}{since}{' ' if since else ', '}{span}"
+    parts = [f"{incident.nature.capitalize()} at {incident.where}{of}: {what}."]
     totals = [
         quantity(abs(value), unit) + (" more" if value > 0 else " less")
         for value, unit in ((incident.excess_bytes, "By"), (incident.excess_packets, "packets"))
@@ -63,6 +68,12 @@ def sentence(incident: "Incident", worst: Anomaly, ended: Ended = "") -> str:
         parts.append(_because(incident))
     parts.append(_judged(worst))
     return " ".join(parts)
+
+
+def again(times: int, first: datetime) -> str:
+    """That it was not the first of its kind there on its day."""
+    nth = {2: "2nd", 3: "3rd"}.get(times, f"{times}th")
+    return f"It is the {nth} of its kind there since {first:%H:%M} UTC that day."
 
 
 def _because(incident: "Incident") -> str:
@@ -137,6 +148,14 @@ def _what(worst: Anomaly, whose: str) -> str:
         return f"{what} fell to nothing ({usual})"
     way = "rose" if worst.direction == "up" else "fell"
     return f"{what} {way} to {quantity(worst.observed or 0.0, worst.unit)} ({usual})"
+
+
+def _later(incident: "Incident", worst: Anomaly) -> str:
+    """Since when the worst series did what it did, where that was not from the beginning."""
+    if worst.continued or worst.start - incident.start < LATER:
+        return ""
+    day = "" if worst.start.date() == incident.start.date() else f"{worst.start:%Y-%m-%d} "
+    return f", since {day}{worst.start:%H:%M} UTC in an incident"
 
 
 def _span(incident: "Incident", ended: Ended) -> str:

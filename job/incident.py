@@ -168,7 +168,7 @@ def group(
     clusters = _wide(_local(anomalies), judged, shapes)
     before = {a: incident for incident in published for a in incident.anomalies}
     found = [_incident(c, judged, shapes) for c in clusters]
-    return sorted(_kept(found, before), key=rank)
+    return sorted(_kept(_counted(found), before), key=rank)
 
 
 def rank(incident: Incident) -> tuple[object, ...]:
@@ -422,6 +422,16 @@ def _weight(a: Anomaly) -> float:
 
 def _drops(a: Anomaly) -> bool:
     return slot(a.metric, a.labels, a.unit).what == "drops"
+
+
+def _counted(found: Iterable[Incident]) -> Iterator[Incident]:
+    """The incidents, of which each says how many of its kind began there earlier that day."""
+    earlier: dict[tuple[object, ...], list[datetime]] = {}
+    for incident in sorted(found, key=lambda i: (i.start, i.id)):
+        same = earlier.setdefault((incident.project, incident.where, incident.nature, incident.start.date()), [])
+        same.append(incident.start)
+        more = f" {account.again(len(same), same[0])}" if len(same) > 1 else ""
+        yield incident.model_copy(update={"sentence": incident.sentence + more})
 
 
 def _kept(found: Iterable[Incident], before: Mapping[str, Incident]) -> Iterator[Incident]:

@@ -229,3 +229,25 @@ def test_several_that_miss_points_at_once_are_worse_than_one() -> None:
     names = [f"web-{n}" for n in range(8)]
     gone = [event("in bytes", None, 1000, name, kind="absent", severity=43) for name in names]
     assert [severity(gone[:n], n) for n in (1, 2, 4, 8)] == [43, 58, 74, 90]
+
+
+def test_an_incident_says_how_many_of_its_kind_were_there_that_day() -> None:
+    evening = NIGHT.replace(hour=22)
+    times = [NIGHT, evening, evening + 50 * MINUTE, evening + 90 * MINUTE, evening + 180 * MINUTE]
+    every = [event("in bytes", 2e6, 1e5, start=start, minutes=5) for start in times]
+    other = event("in bytes", 2e6, 1e5, "web-2", start=evening, zone="us-east1-b", minutes=5)
+    found = sorted((i for i in group([*every, other]) if i.where.startswith("web-1")), key=lambda i: i.start)
+    said = ["", "2nd of its kind there since 03:10 UTC that day.", "3rd", "4th", ""]
+    assert [words in i.sentence for words, i in zip(said, found, strict=True)] == [True] * 5
+    assert ["of its kind" in i.sentence for i in found] == [False, True, True, True, False]
+    (late,) = [i for i in group(every[1:3]) if i.start > evening]
+    assert late.id == found[2].id, "what was there before changes no more than the sentence"
+
+
+def test_what_is_worst_is_said_to_have_begun_later_where_it_did() -> None:
+    rose = event("in bytes", 2e6, 1e5, minutes=60)
+    fell = [event(w, 0, 1e5, start=NIGHT + 60 * MINUTE, kind="zero", severity=95) for w in ("in bytes", "out bytes")]
+    (incident,) = group([rose, *fell])
+    assert "since 04:10 UTC in an incident from 2026-11-22 03:10 UTC, 1h30m." in incident.sentence
+    (alone,) = group(fell)
+    assert "in an incident" not in alone.sentence
