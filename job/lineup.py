@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from functools import cache
 from importlib.metadata import Distribution
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -43,15 +43,25 @@ def _build(name: str, given: Mapping[str, Any]) -> Detector:
 def _value(name: str, key: str, kind: type[Any], value: Any) -> Any:
     """Read a setting as the type that the detector's field has."""
     annotation = _annotation(kind, key)
+    adapter = TypeAdapter[Any](annotation, config=ConfigDict(arbitrary_types_allowed=True))
     try:
-        if annotation is timedelta and isinstance(value, str):
-            return duration.parse(value)
-        return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
+        return adapter.validate_python(_plain(annotation, value))
     except ValidationError as error:
         rule = error.errors()[0]["msg"]
         raise ConfigError(f"detector.{name}.{key} = {value!r}: {rule}") from None
     except ValueError as error:
         raise ConfigError(f"detector.{name}.{key}: {error}") from None
+
+
+def _plain(annotation: Any, value: Any) -> Any:
+    """The value with its durations read, and with a list for words that commas part, as variables have it."""
+    if isinstance(value, str) and get_origin(annotation) in {tuple, list}:
+        value = [word.strip() for word in value.split(",") if word.strip()]
+    if timedelta not in {annotation, *get_args(annotation)}:
+        return value
+    if isinstance(value, list):
+        return [_plain(timedelta, each) for each in value]
+    return value if isinstance(value, timedelta) else duration.parse(str(value))
 
 
 def _annotation(kind: type[Any], key: str) -> Any:

@@ -209,6 +209,37 @@ print(json.dumps(said))
     assert "Untold" in said["untold"]
 
 
+@dataclass(frozen=True)
+class Settled:
+    """A detector with settings of many kinds."""
+
+    window: timedelta = timedelta(days=1)
+    other: timedelta | None = None
+    names: tuple[str, ...] = ()
+    steps: tuple[timedelta, ...] = ()
+    factor: float = 1.0
+    history: timedelta = timedelta(days=1)
+
+    def __call__(self, frame: Frame) -> Scores:
+        return ZScore()(frame)
+
+
+def test_settings_are_read_as_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lineup, "load", lambda _: Settled)
+
+    def built(**settings: object) -> object:
+        return lineup.build(("mine",), {"mine": settings})["mine"]
+
+    told = {"window": "6h", "other": "1d12h", "names": ["a", "b"], "steps": ["1h", "2h"], "factor": 2}
+    hours = timedelta(hours=1)
+    assert built(**told) == Settled(6 * hours, 36 * hours, ("a", "b"), (hours, 2 * hours), 2.0)
+    by_variable = {"names": "a, b,", "steps": "1h,2h", "factor": "2", "window": "6h", "other": "1d12h"}
+    assert built(**by_variable) == built(**told)
+    for key, wrong in (("other", "soon"), ("steps", ["1h", "x"]), ("factor", "much"), ("names", 3), ("window", 5)):
+        with pytest.raises(ConfigError, match=f"detector.mine.{key}"):
+            built(**{key: wrong})
+
+
 def test_no_such_detector_is_told_with_those_that_there_are() -> None:
     with pytest.raises(ConfigError, match=r"no detector 'zscor'; there are: .*zscore"):
         lineup.build(("zscor",), {})
