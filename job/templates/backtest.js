@@ -27,7 +27,7 @@
       plot.add_tools(new Bokeh.HoverTool({ renderers: [dots], tooltips: [["", "@name"], [chart.name, "@y{0} % of @of at @x"]] }));
     });
     dress(plot);
-    Bokeh.Plotting.show(plot, place);
+    Promise.resolve(Bokeh.Plotting.show(plot, place)).then(() => passed(place));
     place.plot = plot;
   }
 

@@ -2,9 +2,11 @@
   const hues = { critical: "critical", high: "high", medium: "medium", low: "low", muted: "dim" };
 
   // Bokeh's own tools are the mouse's; these are the keyboard's.
-  function buttons(plot, start, end) {
+  function buttons(plot, name, start, end) {
     const bar = document.createElement("div");
     bar.className = "zoom";
+    bar.setAttribute("role", "group");
+    bar.setAttribute("aria-label", "Time shown of " + name);
     const range = plot.x_range;
     const to = (a, b) => { const w = Math.min(b - a, end - start); const s = Math.max(start, Math.min(a, end - w)); range.setv({ start: s, end: s + w }); };
     const moves = {
@@ -14,10 +16,10 @@
       "later": () => { const w = (range.end - range.start) / 3; to(range.start + w, range.end + w); },
       "whole": () => to(start, end),
     };
-    for (const [name, move] of Object.entries(moves)) {
+    for (const [words, move] of Object.entries(moves)) {
       const button = document.createElement("button");
       button.type = "button";
-      button.textContent = name;
+      button.textContent = words;
       button.addEventListener("click", move);
       bar.append(button);
     }
@@ -70,8 +72,8 @@
     dress(plot);
     place.setAttribute("role", "img");
     place.setAttribute("aria-label", chart.name + ": observed, expected and usual band over the day; the words above say what happened.");
-    Promise.resolve(Bokeh.Plotting.show(plot, place)).then(() => { figure.dataset.ready = "1"; }); // what is not is not printed
-    figure.append(buttons(plot, chart.start, end));
+    Promise.resolve(Bokeh.Plotting.show(plot, place)).then(() => { passed(place); figure.dataset.ready = "1"; }); // what is not is not printed
+    figure.append(buttons(plot, chart.name, chart.start, end));
     figure.plot = plot;
   }
 
@@ -100,7 +102,7 @@
       const bar = bars[bars.length - 1 - Math.floor(event.y)];
       if (bar) location.hash = bar.id;
     });
-    Bokeh.Plotting.show(plot, place);
+    Promise.resolve(Bokeh.Plotting.show(plot, place)).then(() => passed(place));
     place.plot = plot;
   }
 

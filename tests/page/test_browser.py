@@ -109,6 +109,24 @@ def test_the_keyboard_opens_an_incident_and_its_charts_follow(browser: Any, tmp_
     assert complaints(browser) == []
 
 
+def test_the_keyboard_stops_where_it_can_do_something(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    opened(browser, tmp_path, render(findings(many(2)), DAY, NEXT))
+    wait_for(browser, "return [...document.querySelectorAll('figure')].every(f => f.dataset.ready)")
+    here = """let e = document.activeElement; while (e.shadowRoot?.activeElement) e = e.shadowRoot.activeElement;
+        return e.tagName"""
+    stops = []
+    for _ in range(15):
+        ActionChains(browser).send_keys(Keys.TAB).perform()
+        stops.append(browser.execute_script(here))
+    filters = ["SELECT", "SELECT", "SELECT", "INPUT", "BUTTON"]
+    assert stops == ["A", *filters, "SUMMARY", "A", *["BUTTON"] * 5, "A", "BUTTON"]
+    groups = "return [...document.querySelectorAll('[role=group]')].map(e => e.ariaLabel)"
+    assert len(set(browser.execute_script(groups))) == 4
+
+
 def test_a_chart_marks_its_own_incident_and_where_it_began(browser: Any, tmp_path: Path) -> None:
     day = [event("in bytes", 5000, 1000, start=DAY + timedelta(hours=hours)) for hours in (3, 9)]
     opened(browser, tmp_path, render(findings(day), DAY, NEXT))
