@@ -24,6 +24,9 @@ RESERVED = 500_000
 FULL = 200
 """So many incidents are told series by series, with links; the others are told in short."""
 
+MARKS = 1000
+"""Bytes of it for the marks around what is measured without them."""
+
 BARS = 30
 """So many incidents the timeline has at most, so that the list is not far below."""
 
@@ -45,7 +48,8 @@ def render(found: Found, since: datetime, until: datetime, skipped: Sequence[Ski
     `held` is how many of the incidents were not announced, because there were too many.
     """
     words = _words(found, since, until, skipped, held)
-    room = LARGEST - _bytes(_page(words, (), Charts((), {}, 0)))
+    bare = _page({**words, "libraries": ()}, (), Charts((), {}, 0))
+    room = LARGEST - _bytes(bare) - sum(map(_bytes, words["libraries"])) - MARKS
     rows = list(_rows(found.incidents, room - RESERVED))
     told = found.incidents[: len(rows)]
     drawn = charts(found, told, since, until, room - sum(map(_bytes, rows)))
