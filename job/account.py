@@ -91,8 +91,9 @@ def split(incident: "Incident") -> tuple[str, str]:
 
 def briefly(incident: "Incident") -> str:
     """What its foremost series did, in a few words: `sent bytes rose to 2.93 MB/s`."""
-    top = incident.top[0]
-    return clean(re.split(r",| at \d{4}-", top.sentence.replace(f" of {clean(top.where)}", ""))[0], 90)
+    top, shifted = incident.top[0], incident.resources > 1 and incident.nature == SHIFT
+    said = top.sentence if shifted else top.sentence.replace(f" of {clean(top.where)}", "")
+    return clean(re.split(r",| at \d{4}-", said)[0], 90)
 
 
 def affected(incident: "Incident") -> str:

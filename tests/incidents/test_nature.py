@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 
+from job.account import briefly
 from job.anomaly import Anomaly
 from job.incident import Incident, group
 from job.kinship import Slot, last
@@ -161,6 +162,7 @@ def test_what_one_machine_loses_and_its_peers_gain_is_a_shift() -> None:
     rise = [event("in bytes", 500e3, 200e3, name, start=NIGHT + 5 * MINUTE) for name in ("web-2", "web-3", "web-4")]
     incident = named(falls, *rise)
     assert (incident.nature, incident.resources) == ("traffic shift", 4)
+    assert f" of {incident.top[0].where} " in briefly(incident), "whose it is, for others did the contrary"
 
 
 def test_a_rise_much_larger_than_the_fall_is_no_shift() -> None:
