@@ -100,15 +100,15 @@ def median(values: Floats, axis: int = 0) -> Floats:
     if not len(lanes):
         return np.full(lanes.shape[1:], np.nan)
     if len(lanes) > network.MOST or lanes[0].size < _MANY:
-        return _sorted(values, axis)
+        return sorted_median(values, axis)
     middle = network.middle(lanes)
     holes = np.isnan(middle)
     if holes.any():
-        middle[holes] = _sorted(lanes[:, holes], 0)
+        middle[holes] = sorted_median(lanes[:, holes], 0)
     return middle
 
 
-def _sorted(values: Floats, axis: int) -> Floats:
+def sorted_median(values: Floats, axis: int) -> Floats:
     """The same, lane by lane."""
     ordered = np.moveaxis(values, axis, -1).copy(order="C")  # lanes that lie together sort twice as fast
     ordered.sort(axis=-1)

@@ -6,9 +6,13 @@ Knuth, "The Art of Computer Programming" 3, section 5.2.2, algorithm M (Batcher'
 import math
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Places: TypeAlias = tuple[int, ...]
 
 MOST = 24
 """Of more values than this, sorting lane by lane is faster."""
@@ -17,26 +21,45 @@ LANES = 8192
 """So many lanes are compared at once: the wires of a network stay in the cache."""
 
 
-def middle(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def middle(values: Floats) -> Floats:
     """The median along the first axis, of no more than `MOST` values; NaN where one of them is."""
+    answer = np.empty(values.shape[1:])
+    for some, (low, high) in _chosen(values, ((len(values) - 1) // 2, len(values) // 2)):
+        between(low, high, answer[some])
+    return answer
+
+
+def between(low: Floats, high: Floats, out: Floats) -> None:
+    """Write the middle of two values, of which the lesser one is given first."""
+    np.subtract(high, low, out=out)
+    out /= 2
+    out += low
+
+
+def ordered(values: Floats, places: Places) -> Floats:
+    """What would be at those places along the first axis, were it in ascending order; NaN where one of them is."""
+    answer = np.empty((len(places), *values.shape[1:]))
+    for some, wires in _chosen(values, places):
+        for one, wire in zip(answer, wires, strict=True):
+            one[some] = wire
+    return answer
+
+
+def _chosen(values: Floats, places: Places) -> Iterator[tuple[slice, list[Floats]]]:
+    """The same of so many lanes at a time that they stay in the cache; until the next ones are asked for."""
     count, *shape = values.shape
     step = max(1, LANES // max(1, math.prod(shape[1:])))
-    answer = np.empty(shape)
     wires = np.empty((count + 1, step, *shape[1:]))
     for first in range(0, shape[0], step):
         some = values[:, first : first + step]
         wires[:count, : some.shape[1]] = some
-        low, high = _selected([wire[: some.shape[1]] for wire in wires])
-        out = np.subtract(high, low, out=answer[first : first + step])
-        out /= 2
-        out += low
-    return answer
+        yield slice(first, first + step), _selected([wire[: some.shape[1]] for wire in wires], places)
 
 
-def _selected(wires: list[NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The middle two, which are one of an odd number; the wires change, and the last of them is spare."""
+def _selected(wires: list[Floats], places: Places) -> list[Floats]:
+    """The values at those places; the wires change, and the last of them is spare."""
     spare = wires.pop()
-    for i, j, lower, upper in _network(len(wires)):
+    for i, j, lower, upper in _network(len(wires), places):
         if lower and upper:
             np.minimum(wires[i], wires[j], out=spare)
             np.maximum(wires[i], wires[j], out=wires[j])
@@ -45,13 +68,13 @@ def _selected(wires: list[NDArray[np.float64]]) -> tuple[NDArray[np.float64], ND
             np.minimum(wires[i], wires[j], out=wires[i])
         else:
             np.maximum(wires[i], wires[j], out=wires[j])
-    return wires[(len(wires) - 1) // 2], wires[len(wires) // 2]
+    return [wires[place] for place in places]
 
 
-@lru_cache(maxsize=MOST)
-def _network(count: int) -> tuple[tuple[int, int, bool, bool], ...]:
-    """The comparisons that the middle needs: of which wires, and which of the lesser and the greater is used."""
-    needed, kept = {(count - 1) // 2, count // 2}, []
+@lru_cache(maxsize=2 * MOST)
+def _network(count: int, places: Places) -> tuple[tuple[int, int, bool, bool], ...]:
+    """The comparisons that these places need: of which wires, and which of the lesser and the greater is used."""
+    needed, kept = set(places), []
     for i, j in reversed(list(_exchanges(count))):
         if i in needed or j in needed:
             kept.append((i, j, i in needed, j in needed))

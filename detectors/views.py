@@ -7,11 +7,9 @@ them are medians, of points or of short means, so that a short incident moves no
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from detectors.blocks import Floats, median
+from detectors import network
+from detectors.blocks import Floats, median, sorted_median
 from detectors.calendar import Calendar
-
-_AT_ONCE = 2**17
-"""About so many numbers are sorted at a time: what stays in the processor's cache."""
 
 _WEEK, _FORTNIGHT = 7, 14
 """In days."""
@@ -139,7 +137,7 @@ def profile(sums: Sums, calendar: Calendar, days: int) -> Floats:
     Of the week where that was nearer to what came in the last fortnight.
     """
     means = sums.means(calendar.slot).reshape(len(sums), -1, calendar.day // calendar.slot)
-    answer = _moving_median(means[:, :-1].swapaxes(1, 2), days).swapaxes(1, 2)
+    answer = _moving_median(means[:, :-1], days)
     if means.shape[1] > _LEAST * _WEEK:
         _by_week(answer, means)
     return np.repeat(answer.reshape(len(sums), -1), calendar.slot, axis=1)
@@ -178,11 +176,26 @@ def _weekly(means: Floats) -> Floats:
 
 
 def _moving_median(values: Floats, width: int) -> Floats:
-    """The median of the last `width` values along the last axis, before each of them and after the last."""
-    past = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(width, 0)], constant_values=np.nan)
-    windows = sliding_window_view(past, width, axis=-1)
-    answer = np.empty(windows.shape[:-1])
-    rows = max(1, _AT_ONCE // windows[0].size)
-    for first in range(0, len(values), rows):
-        answer[first : first + rows] = median(windows[first : first + rows], axis=-1)
-    return answer
+    """The median of the last `width` values along the second axis, before each of them and after the last.
+
+    Two windows, one after the other, have all but one value in common: only what lies in the middle of those is sought,
+    and the one value is put among them.
+    """
+    rows, count, *lanes = values.shape
+    pairs = count // 2 + 1
+    past = np.full((rows, 2 * pairs + width, *lanes), np.nan)
+    past[:, width : width + count] = values
+    answer = np.empty((rows, 2 * pairs, *lanes))
+    windows = np.moveaxis(sliding_window_view(past, width, axis=1), -1, 0)[:, :, :-1]
+    if 2 < width <= network.MOST:
+        ends = sorted({(width - 1) // 2 - 1, (width - 1) // 2, width // 2})
+        steps = network.ordered(windows[1:, :, ::2], tuple(ends))
+        for place in range(2):
+            one = past[:, place * width :][:, : 2 * pairs : 2]
+            low, high = (np.minimum(np.maximum(one, less), more) for less, more in (steps[:2], steps[-2:]))
+            network.between(low, high, answer[:, place::2])
+    else:
+        answer[:] = np.nan
+    holes = np.isnan(answer)
+    answer[holes] = sorted_median(windows[:, holes], 0)
+    return answer[:, : count + 1]
