@@ -29,6 +29,11 @@ def complaint(*given: Any, **more: Any) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize("given", [{"source": "synthetic"}, {"source": "files", "input": "x"}])
+def test_what_is_not_asked_of_cloud_monitoring_may_be_finer_than_a_minute(given: dict[str, str]) -> None:
+    assert settings({**given, "step": "30s"}).step == timedelta(seconds=30)
+
+
 def test_flags_go_before_the_environment_before_the_file_before_defaults() -> None:
     toml = 'step = "10m"\nhours = 1\ncalls = 2\n[policy]\nthreshold = 3.0\nloud = 5.0'
     environ = {"NETANOMALY_HOURS": "2", "NETANOMALY_CALLS": "3", "NETANOMALY_POLICY__THRESHOLD": "4"}

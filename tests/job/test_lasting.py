@@ -143,6 +143,13 @@ def test_who_comes_back_after_days_of_silence_as_he_was_is_no_news(silence: floa
     assert spans(told(values, hits, 48, learned=np.zeros(72))) == [("spike", 57, 59, False)]
 
 
+def test_only_the_day_before_says_whether_a_silence_was_one() -> None:
+    """A machine that has been at work for a day, after idle ones."""
+    values = np.concatenate([np.full(27, 100.0), np.zeros(51), np.full(18, 100.0)])
+    hits = dict.fromkeys(range(78, 96), 9.0)
+    assert spans(told(values, hits, 72, learned=np.zeros(96), levels=(0.0, 0.0))) == []
+
+
 def test_nobody_comes_back_to_what_he_never_did() -> None:
     values = np.concatenate([np.zeros(48), hours(0, _6_24=100.0)])
     seen = told(values, dict.fromkeys(range(54, 72), 9.0), 48, learned=np.zeros(72), levels=(0.0, 0.0))
