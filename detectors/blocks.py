@@ -69,7 +69,8 @@ def by_tiles(
     """
     count, time = frame.values.shape
     answer, found = Scores(*np.empty((3, count, max(0, time - first)))), list[Carried]()
-    width = max(1, min(_TILE // stretch, _ROWS, _POINTS // max(1, time)))
+    tile = 2 * _TILE if past else _TILE  # what is gone on from is one short stretch, of which most is to begin
+    width = max(1, min(tile // stretch, _ROWS, _POINTS // max(1, time)))
     work = np.empty((2, min(width, count), time))
     for low in range(0, count if time else 0, width):
         rows = slice(low, min(low + width, count))

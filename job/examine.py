@@ -73,7 +73,8 @@ def examine(
         frame = _zeroed(frame, past.points > 0 if isinstance(past, Past) else None)
     compared = _compared(frame, detectors, policy, start, hidden, meter)
     count = len(frame.labels)
-    size = -(-count // max(1, -(-count // BLOCK)))  # blocks of one size: none is a mere rest
+    most = max(1, count) if isinstance(before, Past) and before.carried else BLOCK  # what is gone on from is short
+    size = -(-count // max(1, -(-count // most)))  # blocks of one size: none is a mere rest
     found: list[tuple[int, Examined]] = []
     for low in range(0, count, max(size, 1)):
         some = slice(low, low + size)

@@ -132,7 +132,8 @@ class Cached:
             return Block(self._share(shelf, (start, end), case.span, hands))
 
         for shelf, whole in self._each(case, block, lambda found: len(found.frame.labels)):
-            parts = list(_parts(whole, rows))
+            wider = ((end - start) // query.step) // max(1, whole.frame.values.shape[1])
+            parts = list(_parts(whole, rows * max(1, wider)))  # as many values, of more series where little was read
             yield from parts
             if lasting and not whole.past:
                 self._learn(shelf, whole.frame, parts, days)
