@@ -114,6 +114,8 @@ def _what_is_late_is_the_same(detector: Detector) -> None:
 
 
 def _what_is_resumed_is_the_same(detector: Detector) -> None:
+    parts = [callable(getattr(detector, name, None)) for name in ("carry", "resume", "recent")]
+    _claim(all(parts) or not any(parts[:2]), "it offers one of carry, resume and recent without the others")
     if not isinstance(detector, Resumable):
         return
     frame = _traffic(detector, rows=6, more=2 * DAY + timedelta(hours=1), seed=10)

@@ -152,6 +152,10 @@ _ODD = re.compile("[\x80-\x9f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9
 
 
 def clean(words: str, limit: int = 80) -> str:
-    """A label as it may be shown: no control or direction characters, and not endless."""
+    r"""A label as it may be shown: no control or direction characters, and not endless.
+
+    >>> clean("web\x1b[31m"), clean("abcdef", 4)
+    ('web�[31m', 'abc…')
+    """
     shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

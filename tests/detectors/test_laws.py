@@ -119,9 +119,20 @@ class Forgetful(ZScore):
         return scores, {**carried, "away": np.zeros_like(carried["away"])}
 
 
+class Half(Broken):
+    """Carries something over, and never says how much of the past it still needs: nobody would resume it."""
+
+    def carry(self, frame: Frame, first: int, midnight: int) -> tuple[Scores, Carried]:
+        return ZScore().carry(frame, first, midnight)
+
+    def resume(self, carried: Carried, frame: Frame, midnight: int) -> Scores:
+        return ZScore().resume(carried, frame, midnight)
+
+
 @pytest.mark.parametrize(
     ("name", "detector"),
     [
+        ("what is resumed is the same", Half()),
         ("what is resumed is the same", Forgetful()),
         ("what is late is the same", Hasty()),
         ("rows are independent", Broken(spoil=peers)),

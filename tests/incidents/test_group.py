@@ -251,3 +251,19 @@ def test_what_is_worst_is_said_to_have_begun_later_where_it_did() -> None:
     assert "since 04:10 UTC in an incident from 2026-11-22 03:10 UTC, 1h30m." in incident.sentence
     (alone,) = group(fell)
     assert "in an incident" not in alone.sentence
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "said"),
+    [
+        ("x.com/rx_pkts", "1/s", "received packets"),
+        ("x.com/in", "packets/s", "received packets"),
+        ("x.com/tx_octets", "1/s", "sent bytes"),
+        ("x.com/out", "By/s", "sent bytes"),
+        ("x.com/rx_packet_drops", "1/s", "received drops"),
+        ("x.com/sessions", "1/s", "connections"),
+        ("x.com/cpu", "1", "other"),
+    ],
+)
+def test_what_a_metric_counts_is_told_by_its_name_or_its_unit(metric: str, unit: str, said: str) -> None:
+    assert str(slot(metric, {}, unit)) == said
