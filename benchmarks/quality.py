@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.others import OTHERS, Method
-from detectors import Frame
+from detectors import Detector, Frame, Scores
 from detectors.detector import banded
 from job import lineup
 from job.backtest.events import EventScore, score_events
@@ -122,6 +122,7 @@ def _within(stamps: NDArray[np.float64], spans: Spans) -> NDArray[np.bool_]:
 def methods() -> dict[str, Callable[[Series], NDArray[np.bool_]]]:
     """Every method by its name; the first is the default."""
     ours = {f"netanomaly, {name}": _ours(settings) for name, settings in _settings().items()}
+    ours["netanomaly, the default, past events muted"] = _ours(load({}, {}, str), _muted)
     return ours | {name: _other(method) for name, method in OTHERS.items()}
 
 
@@ -132,12 +133,39 @@ def _settings() -> dict[str, Settings]:
     return {"**the default**": load({}, {}, str), "`textbook`": load(textbook, {}, str), **alone}
 
 
-def _ours(settings: Settings) -> Callable[[Series], NDArray[np.bool_]]:
+def _plain(detector: Detector, series: Series, cut: float) -> Scores:
+    return banded(detector, series.frame, cut)
+
+
+def _muted(detector: Detector, series: Series, cut: float) -> Scores:
+    """The scores where somebody has muted every event before the day of a point, so that none of them has taught."""
+    frame = series.frame
+    starts = frame.start.timestamp() + series.step * np.arange(frame.values.shape[1])
+    event, day = _within(starts, series.windows), (starts // (24 * HOUR)).astype(np.intp)
+    answer = banded(detector, _without(frame, event), cut)
+    for one in np.unique(day[event]).tolist():
+        columns = np.flatnonzero(day == one)
+        before = _without(frame, event & (day < one)).columns(0, int(columns[-1]) + 1)
+        scores = banded(detector, before, cut, int(columns[0]))
+        for name in ("expected", "spread", "score", "lower", "upper"):
+            into, of = getattr(answer, name), getattr(scores, name)
+            if of is not None:
+                into[:, columns] = of
+    return answer
+
+
+def _without(frame: Frame, hidden: NDArray[np.bool_]) -> Frame:
+    return Frame(np.where(hidden, np.nan, frame.values), frame.start, frame.step, frame.labels)
+
+
+def _ours(
+    settings: Settings, scored: Callable[[Detector, Series, float], Scores] = _plain
+) -> Callable[[Series], NDArray[np.bool_]]:
     detectors = lineup.build(settings.detectors, settings.detector)
     subject = Subject("", "", "", "1", {name: one.history for name, one in detectors.items()})
 
     def told(series: Series) -> NDArray[np.bool_]:
-        scores = {name: banded(one, series.frame, settings.policy.cut) for name, one in detectors.items()}
+        scores = {name: scored(one, series, settings.policy.cut) for name, one in detectors.items()}
         return np.asarray(flags(series.frame, scores, settings.policy, subject).flagged[0])
 
     return told
