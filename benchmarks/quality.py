@@ -140,7 +140,7 @@ def _plain(detector: Detector, series: Series, cut: float) -> Scores:
 def _muted(detector: Detector, series: Series, cut: float) -> Scores:
     """The scores where somebody has muted every event before the day of a point, so that none of them has taught."""
     frame = series.frame
-    starts = frame.start.timestamp() + series.step * np.arange(frame.values.shape[1])
+    starts = np.asarray(frame.start.timestamp() + series.step * np.arange(frame.values.shape[1]), dtype=np.float64)
     event, day = _within(starts, series.windows), (starts // (24 * HOUR)).astype(np.intp)
     answer = banded(detector, _without(frame, event), cut)
     for one in np.unique(day[event]).tolist():

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import tail, views
+from detectors.beyond import Beyond, Side
 from detectors.blocks import Floats
 from detectors.calendar import Calendar
 from detectors.crossing import Places, crossing
 from detectors.deviates import deviates, log_probability
 from detectors.frame import Frame
-from detectors.low import Low
 from detectors.scores import CAP, RELATIVE_FLOOR, Scores
 
 _DAY = timedelta(days=1)
@@ -27,14 +27,11 @@ _JUMP, _DRIFT, _PERSISTENCE = timedelta(minutes=4), timedelta(minutes=40), timed
 _FAR = -np.log(1e-8)
 """A point to which both slow views give less than this probability is no lesson for the quick ones."""
 
-_SINKING = timedelta(minutes=15)
-"""So long every point must lie low before it counts as sunk."""
-
-_EARLY = timedelta(minutes=45)
-"""What comes every day may come so much earlier or later."""
-
-_SUNK = 0.5
-"""What is sunk counts by this power of its probability, so that it alone adds next to nothing to the rate of alarms."""
+_SIDES = (
+    Side(-1, patience=timedelta(minutes=15), early=timedelta(minutes=45), power=0.5),
+    Side(+1, patience=timedelta(minutes=30), early=timedelta(minutes=90), power=0.6),
+)
+"""Bursts are short, so a rise must last longer than a drop before it is something else."""
 
 _REFRESH = 4
 """So many times a day the tail of the last days is fitted anew; that of the whole memory once a day."""
@@ -75,9 +72,10 @@ class Adaptive:
     or more, whatever the step, the unit and the noise: `detectors.deviates.alarms_a_week` turns a threshold into an
     expected number of false alarms a week for each series, and `threshold` turns it back.
 
-    Rises are most of such a past, and hide drops. So how deep every point of a quarter of an hour lies below the last
-    day and below all that the profile has within three quarters of an hour is judged by tails of its own: where half of
-    that log P is less than the other, it makes the score. It makes none where hours usually fall as deep below either.
+    Rises are most of such a past, and hide drops; short bursts hide a rise that stays. So how deep every point of a
+    quarter of an hour lies below the last day and below all that the profile has within three quarters of an hour, and
+    how high every point of half an hour lies above both, is judged by tails of its own: where a part of that log P is
+    less than the other, it makes the score. It makes none where hours usually go as far beyond either.
 
     A point that is far off in both slow views is not learned by the quick ones, so that the end of an incident is no
     second one; a shift that stays is the new level after half a day, and the new profile after half of `days`.
@@ -171,10 +169,12 @@ class Adaptive:
     def _score(self, frame: Frame, first: int) -> tuple[Floats, ...]:
         """What is expected, the usual deviation and the score, for each column from `first` on."""
         past = self._past(frame, first)
-        score, sunken = self._together(past.logs[:-1], past.logs[-1], past.sunk)
+        score, way = self._together(past.logs[:-1], past.logs[-1], past.sure)
         score[np.isnan(past.values)] = np.nan
         expected = _balance(past)
-        np.fmax(expected, past.low.floor, out=expected, where=sunken)
+        for one in past.beyond:
+            choose = np.fmax if one.side.way < 0 else np.fmin
+            choose(expected, one.limit, out=expected, where=way == one.side.way)
         usual = np.repeat(_mean([tails[0].start for tails in past.tails[:-1]]), past.span, axis=1)
         spread = np.maximum(usual / deviates(np.log(self.tail)), RELATIVE_FLOOR * np.abs(expected))
         part = slice(past.lead, past.lead + frame.values.shape[1] - first)
@@ -196,38 +196,30 @@ class Adaptive:
         sums = views.Sums(calm)
         minutes, hours = (views.recent(sums, frame.periods(span)) for span in (_JUMP, _DRIFT))
         off, width = calm - profile, frame.periods(_PERSISTENCE)
-        low = self._low(frame, calendar, values, level, profile)
-        quick = [values - minutes, values - hours, views.lasting(off, width), low.depth]
-        (*logs, deep), (*tails, deep_tails) = judge(quick, since)
-        low = low.later(begin)
+        past = round(self.recent / _DAY * calendar.blocks)
+        beyond = [Beyond.of(side, frame, calendar, values, level, profile, past) for side in _SIDES]
+        quick = [values - minutes, values - hours, views.lasting(off, width)]
+        logs, tails = judge([*quick, *(one.distance for one in beyond)], since)
+        beyond = [one.later(begin) for one in beyond]
         return _Past(
             values[:, begin:],
             calendar.lead + first - begin,
             judge.span,
             [centre[:, begin:] for centre in (level, profile, minutes, hours)],
-            [*(log[:, begin:] for log in slow), *logs],
-            [*((tail.later(one, since), tail.later(two, since)) for one, two in slow_tails), *tails],
+            [*(log[:, begin:] for log in slow), *logs[: len(quick)]],
+            [*((tail.later(one, since), tail.later(two, since)) for one, two in slow_tails), *tails[: len(quick)]],
             lambda: tuple(part[:, begin:] for part in views.before(off, width - 1)),
-            low,
-            deep_tails,
-            low.sure(-np.abs(deep), low.depth),
+            beyond,
+            tails[len(quick) :],
+            [one.sure(-np.abs(log), one.distance) for one, log in zip(beyond, logs[len(quick) :], strict=True)],
         )
 
-    def _low(self, frame: Frame, calendar: Calendar, values: Floats, level: Floats, profile: Floats) -> Low:
-        return Low.of(
-            values,
-            level,
-            profile,
-            calendar,
-            patience=frame.periods(_SINKING),
-            early=frame.periods(_EARLY),
-            past=round(self.recent / _DAY * calendar.blocks),
-        )
-
-    def _together(self, logs: Sequence[Floats], lasting: Floats, sunk: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    def _together(
+        self, logs: Sequence[Floats], lasting: Floats, beyond: Sequence[Floats]
+    ) -> tuple[Floats, NDArray[np.int8]]:
         """One score from the logarithms of the views' probabilities, each with its deviation's sign.
 
-        And where it is the sunken points that speak.
+        And the side on which it is what lies beyond that speaks; 0 where it does not.
         """
         sizes, evidence = [np.abs(log) for log in logs], np.abs(lasting)
         for size in sizes:
@@ -235,14 +227,18 @@ class Adaptive:
         size = _mean(sizes)
         evidence *= self.strongest
         evidence += (1 - self.strongest) * size
-        side = _CLEAR * _mean(logs)
-        np.divide(side, size, out=side, where=size > 0)
-        np.clip(side, -1.0, 1.0, out=side)
-        sunken = _SUNK * sunk > evidence
-        np.copyto(side, -1.0, where=sunken)
-        np.fmax(evidence, _SUNK * sunk, out=evidence)
-        side *= np.minimum(deviates(-evidence), CAP)
-        return side, sunken
+        score = _CLEAR * _mean(logs)
+        np.divide(score, size, out=score, where=size > 0)
+        np.clip(score, -1.0, 1.0, out=score)
+        score *= np.minimum(deviates(-evidence), CAP)
+        way = np.zeros(score.shape, dtype=np.int8)
+        for one, sure in zip(_SIDES, beyond, strict=True):
+            places = np.flatnonzero(sure > 0)  # few
+            size = np.minimum(deviates(-sure.reshape(-1)[places]), CAP)
+            surer = size > np.abs(score.reshape(-1)[places])
+            score.reshape(-1)[places[surer]] = one.way * size[surer]
+            way.reshape(-1)[places[surer]] = one.way
+        return score, way
 
     def _edges(self, frame: Frame, threshold: float, first: int) -> tuple[Floats, ...]:
         """Where the score crosses the threshold on either side, for each column from `first` on."""
@@ -254,7 +250,7 @@ class Adaptive:
 
         def score(values: Floats, at: Places) -> Floats:
             logs = points.logs(values, at)
-            return self._together(logs[:-1], logs[-1], points.sunk(values, at))[0]
+            return self._together(logs[:-1], logs[-1], points.sure(values, at))[0]
 
         lower = crossing(lambda values, at: -threshold - score(values, at), high, low - far)
         upper = crossing(lambda values, at: score(values, at) - threshold, low, high + far)
@@ -268,8 +264,8 @@ class _Past:
 
     `centres` are the values that the four views expect, `tails` those of the four and of the lasting deviation, each of
     which holds for `span` columns, and `logs` what they say of the values. `left` gives the sum and the number of the
-    deviations from the profile that the points before have left in the lasting one. `sunk` is how sure the depths of
-    `low` are, by the tails `deep`.
+    deviations from the profile that the points before have left in the lasting one. `sure` is how sure the distances
+    `beyond` the day and the profile are on either side, by the tails `far`.
     """
 
     values: Floats
@@ -279,9 +275,9 @@ class _Past:
     logs: Sequence[Floats]
     tails: Sequence[tail.Pair]
     left: Callable[[], tuple[Floats, ...]]
-    low: Low
-    deep: tail.Pair
-    sunk: Floats
+    beyond: Sequence[Beyond]
+    far: Sequence[tail.Pair]
+    sure: Sequence[Floats]
 
 
 @dataclass(frozen=True)
@@ -295,8 +291,8 @@ class _Points:
     tails: Sequence[tail.Pair]
     total: Floats
     count: Floats
-    low: Low
-    deep: tail.Pair
+    beyond: Sequence[Beyond]
+    far: Sequence[tail.Pair]
 
     @classmethod
     def of(cls, past: _Past, columns: Places) -> "_Points":
@@ -307,8 +303,8 @@ class _Points:
             [tail.flat(tails, moments) for tails in past.tails],
             total[:, columns].ravel(),
             count[:, columns].ravel(),
-            past.low.at(columns),
-            tail.flat(past.deep, moments),
+            [one.at(columns) for one in past.beyond],
+            [tail.flat(tails, moments) for tails in past.far],
         )
 
     def logs(self, values: Floats, at: Places) -> list[Floats]:
@@ -319,10 +315,13 @@ class _Points:
         pairs = zip(off, self.tails, strict=True)
         return [np.copysign(tail.log_at(np.abs(one), tails, at), one) for one, tails in pairs]
 
-    def sunk(self, values: Floats, at: Places) -> Floats:
-        """What the depth of other values would say, after that of the points just before."""
-        depth = self.low.depth_of(values, at)
-        return self.low.sure(tail.log_at(depth, self.deep, at), depth, at)
+    def sure(self, values: Floats, at: Places) -> list[Floats]:
+        """What the distance of other values would say on either side, after that of the points just before."""
+        off = [one.distance_of(values, at) for one in self.beyond]
+        return [
+            one.sure(tail.log_at(far, tails, at), far, at)
+            for one, far, tails in zip(self.beyond, off, self.far, strict=True)
+        ]
 
 
 class _Judge:

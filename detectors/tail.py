@@ -37,7 +37,7 @@ _CAP, _SHAPELY = 30.0, 2.0
 """No excess counts for more than this many times the second largest of the daily ones: what came on one day only, be it
 enormous, is an incident and hides no other; what comes again is learned. The shape is told by still less of it."""
 
-_SURELY = 0.4
+_SURELY = 0.35
 """By this power of it the mean is that of what is no incident, by the rest of one that of all."""
 
 

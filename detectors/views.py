@@ -115,13 +115,13 @@ def least(values: Floats, width: int) -> Floats:
     return answer
 
 
-def lowest(profile: Floats, calendar: Calendar, reach: int) -> Floats:
-    """The least of each day's profile within `reach` columns, round the ends of the day; in whole slots."""
+def highest(profile: Floats, calendar: Calendar, reach: int) -> Floats:
+    """The largest of each day's profile within `reach` columns, round the ends of the day; in whole slots."""
     slots = profile[:, :: calendar.slot].reshape(len(profile), -1, calendar.day // calendar.slot)
     answer = slots.copy()
     for by in range(1, min(reach // calendar.slot, slots.shape[2] // 2) + 1):
         for way in (-by, by):
-            np.fmin(answer, np.roll(slots, way, axis=2), out=answer)
+            np.fmax(answer, np.roll(slots, way, axis=2), out=answer)
     return np.repeat(answer.reshape(len(profile), -1), calendar.slot, axis=1)
 
 

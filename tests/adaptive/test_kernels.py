@@ -131,17 +131,17 @@ def test_the_least_of_the_points_before_leaves_out_the_present_one(width: int) -
 
 
 @pytest.mark.parametrize("reach", [1, 2, 4, 5, 48])
-def test_the_lowest_of_a_profile_is_sought_round_the_ends_of_its_own_day(reach: int) -> None:
+def test_the_highest_of_a_profile_is_sought_round_the_ends_of_its_own_day(reach: int) -> None:
     calendar = Calendar(day=24, block=4, slot=2, lead=0)
     slots = np.random.default_rng(3).normal(10.0, 3.0, (3, 3 * 12))
     slots[1, 5:9] = np.nan
-    got = views.lowest(np.repeat(slots, 2, axis=1), calendar, reach)
+    got = views.highest(np.repeat(slots, 2, axis=1), calendar, reach)
     near = min(reach // 2, 6)
     for row, line in zip(slots, got, strict=True):
         for k in range(len(row)):
             day = 12 * (k // 12)
             there = known([row[day + (k + by) % 12] for by in range(-near, near + 1)])
-            np.testing.assert_array_equal(line[2 * k : 2 * k + 2], min(there, default=np.nan))
+            np.testing.assert_array_equal(line[2 * k : 2 * k + 2], max(there, default=np.nan))
 
 
 def test_the_largest_of_an_hour() -> None:
