@@ -47,7 +47,7 @@ def test_distances_are_those_of_plain_loops(way: int) -> None:
 def bursty(rows: int = 12, days: int = 42) -> Floats:
     rng = np.random.default_rng(3)
     burst = np.where(rng.random((rows, days * 288)) < 0.01, rng.uniform(1.0, 3.0, (rows, days * 288)), 0.0)
-    return 1e6 * rng.lognormal(0.0, 0.05, burst.shape) * (1 + burst)
+    return np.asarray(1e6 * rng.lognormal(0.0, 0.05, burst.shape) * (1 + burst))
 
 
 def told(values: Floats) -> NDArray[np.bool_]:
