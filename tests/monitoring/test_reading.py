@@ -179,6 +179,12 @@ def test_a_counter_that_restarts_in_mid_minute_loses_only_what_nobody_counted(se
     same(rows(server, query(NODE), 1, 4), [[10, 1, 1]])
 
 
+def test_a_counter_that_restarts_with_a_point_of_no_time_counts_from_there(server: MonitoringServer) -> None:
+    stamps, resets = [60, 120, 150, 210], [0, 0, 150, 150]
+    server.add(NODE, {"resource.labels.node_name": "n"}, [600, 1200, 0, 60], DAY, stamps=stamps, resets=resets)
+    same(rows(server, query(NODE), 1, 4), [[10, 1, 1]])
+
+
 def test_a_start_before_the_point_before_does_not_count_twice(server: MonitoringServer) -> None:
     server.add(NODE, {"resource.labels.node_name": "n"}, [600, 1200, 60, 120], DAY, resets=[0, 0, 90, 90])
     same(rows(server, query(NODE), 1, 4), [[10, 1, 1]])
