@@ -5,8 +5,6 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
-from types import SimpleNamespace
 
 import google.auth
 import grpc
@@ -18,7 +16,6 @@ from google.auth.exceptions import DefaultCredentialsError
 from job.errors import ConfigError, Failed, NotAllowed
 from job.presets import PRESETS, slug
 from job.sources.monitoring import Monitoring, Patience
-from job.sources.monitoring.client import Line, connect
 from tests.monitoring.fixtures import DAY, GAUGE, MINUTE, NODE, SENT, minutes, query, source, vm
 from tests.monitoring_server import Fault, Metric, MonitoringServer
 
@@ -60,16 +57,6 @@ def test_a_lasting_failure_names_metric_project_and_what_was_said(
         read(filled)
     assert all(word in str(failed.value) for word in (SENT.type, "'p'", "the backend is tired"))
     assert filled.calls["ListTimeSeries"] > 2
-
-
-def test_what_the_first_try_took_is_off_the_patience(filled: MonitoringServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 179.9])
-    monkeypatch.setattr("job.sources.monitoring.client.time", SimpleNamespace(monotonic=lambda: next(clock)))
-    filled.faults = [Fault(grpc.StatusCode.UNAVAILABLE, times=10**6, method="GetMetricDescriptor")]
-    line = Line(1, Patience(first=timedelta(seconds=0.01), longest=timedelta(seconds=0.02)))
-    name = f"projects/p/metricDescriptors/{SENT.type}"
-    with pytest.raises(Failed, match="given up after retries"):
-        line.call("m", "p", "x.list", partial(connect(filled.endpoint)[0].get_metric_descriptor, name))
 
 
 def test_what_the_server_says_is_cut_short(filled: MonitoringServer) -> None:
@@ -280,16 +267,10 @@ def test_the_credentials_name_the_project_and_the_address_is_googles(monkeypatch
         asked.append(wanted)
         return AnonymousCredentials(), "of-credentials"  # type: ignore[no-untyped-call]  # not annotated there
 
-    def secured(target: str, *_: object, **__: object) -> grpc.Channel:
-        addresses.append(target)
-        return grpc.insecure_channel(target)
-
-    addresses: list[str] = []
     monkeypatch.setattr(google.auth, "default", some)
-    monkeypatch.setattr(grpc, "secure_channel", secured)
     reader = Monitoring((), MINUTE, now=DAY)
     assert {one.project for one in reader.metrics(())} == {"of-credentials"}
-    assert addresses == ["monitoring.googleapis.com:443"]
+    assert reader._connection()[0].transport.host == "monitoring.googleapis.com:443"
     assert len(asked) == 1
 
 

@@ -449,12 +449,12 @@ def test_the_bytes_are_asked_for_as_the_client_asks(recorder: tuple[Recorder, st
     request = monitoring_v3.ListTimeSeriesRequest(name="projects/p", filter="f", page_size=9)
     channel = grpc.insecure_channel(address)
     plain = monitoring_v3.MetricServiceClient(transport=MetricServiceGrpcTransport(channel=channel))
-    plain.list_time_series(request=request, retry=None, timeout=90)
-    connect(address)[0].list_time_series(type(request).pb(request), 90)
-    named = {"bounded", "x-goog-api-client"}  # which says that it is the client who asks
-    theirs, ours = ({k: v for k, v in seen.items() if k not in named} for seen in found.seen)
+    for client in (plain, connect(address)[0]):
+        client.list_time_series(request=request)
+    ours, theirs = ({k: v for k, v in seen.items() if k != "bounded"} for seen in found.seen)
     assert ours == theirs
     assert ours["x-goog-request-params"] == "name=projects/p"
+    assert "gapic/" in ours["x-goog-api-client"]
     assert all(80 < seen["bounded"] < 100 for seen in found.seen)
 
 

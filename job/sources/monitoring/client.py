@@ -2,10 +2,10 @@
 
 import re
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, TypeVar
 
 from job.errors import ConfigError, Failed, NetanomalyError, NotAllowed
@@ -35,52 +35,20 @@ class Patience:
     longest: timedelta = timedelta(seconds=30)
 
 
-@dataclass(frozen=True)
-class Service:
-    """The methods of Cloud Monitoring that are used, over a channel; each is given the seconds that it may take."""
+def connect(endpoint: str, scope: str = READ) -> tuple[Any, str]:
+    """Return a client, whose ListTimeSeries answers with bytes, and the project of its credentials, if they name one.
 
-    channel: Any
-
-    def list_time_series(self, request: Any, seconds: float) -> bytes:
-        """The page that answers a raw request, as it came; see `decode`."""
-        page: bytes = self._ask("ListTimeSeries", request, None)(request, timeout=seconds, metadata=_routing(request))
-        return page
-
-    def get_metric_descriptor(self, name: str, seconds: float) -> Any:
-        """A metric's raw descriptor."""
-        from google.api.metric_pb2 import MetricDescriptor
-
-        request = types().GetMetricDescriptorRequest.pb(types().GetMetricDescriptorRequest(name=name))
-        ask = self._ask("GetMetricDescriptor", request, MetricDescriptor.FromString)
-        return ask(request, timeout=seconds, metadata=_routing(request))
-
-    def create_time_series(self, request: Any, seconds: float) -> None:
-        """Write the points of a raw request."""
-        self._ask("CreateTimeSeries", request, None)(request, timeout=seconds, metadata=_routing(request))
-
-    def _ask(self, method: str, request: Any, read: Callable[[bytes], Any] | None) -> Any:
-        write = type(request).SerializeToString
-        return self.channel.unary_unary(f"/google.monitoring.v3.MetricService/{method}", write, read)
-
-
-def _routing(request: Any) -> tuple[tuple[str, str], ...]:
-    """By what the service finds whoever is to answer."""
-    from urllib.parse import urlencode
-
-    return (("x-goog-request-params", urlencode({"name": request.name}, safe="/")),)
-
-
-def connect(endpoint: str, scope: str = READ) -> tuple[Service, str]:
-    """Return the service, and the project of its credentials, if they name one.
-
-    With an `endpoint` ("127.0.0.1:8080") it is that address, spoken to in the clear and without credentials.
+    With an `endpoint` ("127.0.0.1:8080") the client speaks to that address in the clear and without credentials.
 
     Raises:
         ConfigError: the endpoint is not an address.
         NotAllowed: there are no credentials.
     """
+    types()  # or the clients of eight other services come with this one
+    from google.cloud.monitoring_v3.services.metric_service import MetricServiceClient
+
     if endpoint:
-        return Service(_plain(endpoint)), ""
+        return MetricServiceClient(transport=_transport()(channel=_plain(endpoint))), ""
     import google.auth
     from google.auth.exceptions import DefaultCredentialsError
 
@@ -91,16 +59,20 @@ def connect(endpoint: str, scope: str = READ) -> tuple[Service, str]:
             "no usable Google Cloud credentials were found; run `gcloud auth application-default login`, "
             "set GOOGLE_APPLICATION_CREDENTIALS to a sound key file, or run where a service account is attached"
         ) from None
-    return Service(_secured(credentials)), project or ""
+    return MetricServiceClient(credentials=credentials, transport=_transport()), project or ""
 
 
-def _secured(credentials: Any) -> Any:
-    """The channel of Google's own client, which knows its address, certificates and quotas."""
-    types()  # or all the other services' clients come with it
-    from google.cloud.monitoring_v3.services.metric_service import MetricServiceClient
+def _transport() -> Any:
+    """The client's own transport, but that the answers of ListTimeSeries stay as they came; see `decode`."""
+    from google.cloud.monitoring_v3.services.metric_service.transports import MetricServiceGrpcTransport
 
-    transport: Any = MetricServiceClient(credentials=credentials).transport
-    return transport.grpc_channel
+    class Bytes(MetricServiceGrpcTransport):
+        @cached_property
+        def list_time_series(self) -> Any:
+            serialize = types().ListTimeSeriesRequest.serialize
+            return self.grpc_channel.unary_unary("/google.monitoring.v3.MetricService/ListTimeSeries", serialize)
+
+    return Bytes
 
 
 def _plain(endpoint: str) -> Any:
@@ -130,37 +102,18 @@ class Line:
         Raises:
             ConfigError, NotAllowed, Failed: naming `about`, the project, and what the service said.
         """
+        from google.api_core.exceptions import GoogleAPICallError, RetryError
+        from google.auth.exceptions import GoogleAuthError
+
+        seconds = self._patience.attempt.total_seconds()
         try:
             with self._slots:
-                return self._insisting(function)
-        except _troubles() as error:
+                return self._retry()(function)(seconds)
+        except (GoogleAPICallError, RetryError, GoogleAuthError, Incomplete) as error:
             # Nothing is chained: a traceback in a log must not quote what a token server answered.
             raise _meaning(error, about, project, permission) from None
 
-    def _insisting(self, function: Callable[[float], T]) -> T:
-        """What the function returns; what is needed to try again is imported when the first try has failed."""
-        import grpc
-
-        seconds, began = self._patience.attempt.total_seconds(), time.monotonic()
-        try:
-            return function(seconds)
-        except (grpc.RpcError, Incomplete) as error:
-            failed = [error]
-        from google.api_core import exceptions
-
-        named: Callable[[grpc.RpcError], Exception] = exceptions.from_grpc_error
-
-        def again(seconds: float) -> T:
-            try:
-                if failed:
-                    raise failed.pop()
-                return function(seconds)
-            except grpc.RpcError as error:
-                raise named(error) from error
-
-        return self._retry(time.monotonic() - began)(again)(seconds)
-
-    def _retry(self, spent: float) -> Callable[[Callable[[float], T]], Callable[[float], T]]:
+    def _retry(self) -> Callable[[Callable[[float], T]], Callable[[float], T]]:
         from google.api_core import exceptions
         from google.api_core.retry import Retry, if_exception_type
 
@@ -177,7 +130,7 @@ class Line:
             initial=patience.first.total_seconds(),
             maximum=patience.longest.total_seconds(),
             multiplier=2,
-            timeout=max(0.0, patience.total.total_seconds() - spent),
+            timeout=patience.total.total_seconds(),
             on_error=self._obey,
         )
         return wrap
@@ -189,14 +142,6 @@ class Line:
         asked = [d.retry_delay.ToTimedelta() for d in getattr(error, "details", ()) if isinstance(d, RetryInfo)]
         if asked:
             Pause().wait(min(max(asked), self._patience.longest).total_seconds())
-
-
-def _troubles() -> tuple[type[Exception], ...]:
-    """What a call may end with that says something to a person."""
-    from google.api_core.exceptions import GoogleAPICallError, RetryError
-    from google.auth.exceptions import GoogleAuthError
-
-    return GoogleAPICallError, RetryError, GoogleAuthError, Incomplete
 
 
 def _meaning(error: Exception, about: str, project: str, permission: str) -> NetanomalyError:

@@ -1,9 +1,9 @@
-"""Cloud Monitoring's messages, without the clients that their package imports beside them.
+"""Cloud Monitoring's messages, without the clients of nine services that their package imports beside them.
 
-`google.cloud.monitoring_v3` imports the clients of nine services, and with them HTTP, credentials, retries and asyncio:
-two thirds of what a task takes to its first request, of which reading needs the messages alone. So the package is put
-in place without being run, and what lies below it is imported. Whoever asks it for a name that is not there yet has it
-run then, whole: nothing is lost by it. PEP 562 and `importlib` promise all that this does.
+Of these one is used, and the others are a good part of what a task takes to its first request. So the package
+`google.cloud.monitoring_v3` is put in place without being run, and what lies below it is imported. Whoever asks it for
+a name that is not there yet has it run then, whole: nothing is lost by it. PEP 562 and `importlib` promise all that
+this does.
 """
 
 import sys

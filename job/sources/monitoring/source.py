@@ -16,7 +16,7 @@ from job.presets import Spec, expand, slug
 from job.query import Query, both, equals, part_filter
 from job.sources import Descriptor, Meter, cut
 from job.sources.monitoring import grid
-from job.sources.monitoring.client import Incomplete, Line, Patience, Service, connect
+from job.sources.monitoring.client import Incomplete, Line, Patience, connect
 from job.sources.monitoring.decode import Heads, Key, Page, Points, decode, keys, page
 from job.sources.monitoring.facts import COARSE, COARSE_AFTER, Facts, descriptor, facts, period
 from job.sources.monitoring.flow import collected, pieces
@@ -70,7 +70,7 @@ class Monitoring:
         self._line = Line(calls, patience)
         self._hands = threading.Semaphore(calls)
         self._decoding = threading.Semaphore(DECODERS)
-        self._connected: tuple[Service, str] | None = None
+        self._connected: tuple[Any, str] | None = None
         self._connecting = threading.Lock()
         self._rows: dict[Query, int] = {}
         self._divided: dict[Query, Query] = {}
@@ -208,7 +208,7 @@ class Monitoring:
             split_by=spec.split_by,
         )
 
-    def _connection(self) -> tuple[Service, str]:
+    def _connection(self) -> tuple[Any, str]:
         with self._connecting:
             if self._connected is None:
                 self._connected = connect(self._endpoint)
@@ -224,8 +224,15 @@ class Monitoring:
             return self._facts[place]
 
     def _ask(self, project: str, metric: str) -> Facts:
-        service = self._connection()[0]
-        ask = partial(service.get_metric_descriptor, f"projects/{project}/metricDescriptors/{metric}")
+        from google.api import metric_pb2
+
+        client = self._connection()[0]
+        name = f"projects/{project}/metricDescriptors/{metric}"
+
+        def ask(seconds: float) -> metric_pb2.MetricDescriptor:
+            found: metric_pb2.MetricDescriptor = client.get_metric_descriptor(name=name, retry=None, timeout=seconds)
+            return found
+
         return facts(self._line.call(f"the metric {metric}", project, _DESCRIBE, ask))
 
     def _stretches(self, query: Query, known: Facts, window: grid.Window) -> Iterator[tuple[int, int, timedelta]]:
@@ -301,12 +308,12 @@ class Monitoring:
             request.page_token = found.token
 
     def _page(self, query: Query, request: Any) -> Page:
-        service = self._connection()[0]
+        client = self._connection()[0]
 
         def ask(seconds: float) -> Page:
-            data = service.list_time_series(request, seconds)
+            pager = client.list_time_series(request=request, retry=None, timeout=seconds)
             try:
-                found = page(data)
+                found = page(next(iter(pager.pages)))
             except Failed as error:
                 raise Incomplete(str(error)) from None
             if found.errors:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from job.errors import ConfigError
@@ -31,10 +30,12 @@ def write(
     Raises:
         ConfigError, NotAllowed, Failed: as for reads.
     """
-    service = connect(endpoint, WRITE)[0]
+    client = connect(endpoint, WRITE)[0]
     series = [_series(project, name, number, place, now) for name, number in sorted(numbers.items())]
-    request = types().CreateTimeSeriesRequest(name=f"projects/{project}", time_series=series)
-    put = partial(service.create_time_series, type(request).pb(request))
+
+    def put(seconds: float) -> None:
+        client.create_time_series(name=f"projects/{project}", time_series=series, retry=None, timeout=seconds)
+
     try:
         Line(1, patience).call("writing incidents as metrics", project, _CREATE, put)
     except ConfigError as error:
