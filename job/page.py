@@ -24,8 +24,8 @@ RESERVED = 500_000
 FULL = 200
 """So many incidents are told series by series, with links; the others are told in short."""
 
-MARKS = 1000
-"""Bytes of it for the marks around what is measured without them."""
+MARKS = 10_000
+"""Bytes of it for the marks between what is measured without them, a few for each incident."""
 
 BARS = 30
 """So many incidents the timeline has at most, so that the list is not far below."""
