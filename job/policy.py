@@ -10,7 +10,8 @@ from detectors import duration
 
 
 def _duration(given: Any) -> Any:
-    return duration.parse(given) if isinstance(given, str) else given
+    """A number is none: whether it means seconds or minutes nobody would know."""
+    return duration.parse(str(given)) if isinstance(given, (str, int, float)) else given
 
 
 def _bounded(given: timedelta) -> timedelta:
