@@ -29,6 +29,9 @@ FAR = 2.0
 ALIKE = 2.5
 """Kinds of traffic that have moved by the same factor for long have added up alike."""
 
+OUTSIDE = 2.0
+"""What is less than so many times as far off as its band reaches says little of what stayed within its own."""
+
 BRIEF = timedelta(minutes=15)
 """What leaves in a shorter time is a burst rather than somebody's data."""
 
@@ -109,7 +112,7 @@ class Move:
 
     `observed` and `expected` are at the peaks, per second; `excess` is over the whole time. `kinds` counts anomalies
     by kind. `before` is the level in the hour before, and `stays` the least part of a deviation that was left after it,
-    `onset` the least part that was there at once.
+    `onset` the least part that was there at once. `beyond`: how many times farther off it was than the band's edge.
     """
 
     observed: float
@@ -120,6 +123,7 @@ class Move:
     before: float | None = None
     stays: float | None = None
     onset: float | None = None
+    beyond: float = float("inf")
 
     @property
     def up(self) -> bool:
@@ -257,7 +261,15 @@ def _move(anomalies: list[Anomaly], shapes: Mapping[str, Shape]) -> Move:
         before=sum(before) if len(before) == len(worst) else None,
         stays=min(stays) if len(stays) == len(worst) else None,
         onset=min(onset) if len(onset) == len(worst) else None,
+        beyond=_beyond(worst.values()),
     )
+
+
+def _beyond(anomalies: Collection[Anomaly]) -> float:
+    """How many times farther from what was expected they were than the edges of their bands, taken together."""
+    off = sum(abs((a.observed or 0.0) - a.expected) for a in anomalies)
+    edge = sum((a.upper - a.expected) if a.direction == "up" else (a.expected - a.lower) for a in anomalies)
+    return off / edge if edge > 0 else float("inf")
 
 
 def nature(of: Movement) -> Nature:
@@ -304,7 +316,7 @@ def flood(of: Movement) -> Nature | None:
     packets = of.rose("in", "packets")
     small = packets and list(_small(of, "in"))
     if not packets or not small or of.added("out", "packets") > packets.excess / 1.5:
-        return None
+        return _either("flood", of, "in")
     evidence = [_rose("received packets", packets), *small]
     if of.drops:
         evidence.append("dropped packets rose with them")
@@ -322,13 +334,22 @@ def scan(of: Movement) -> Nature | None:
     packets = of.rose("out", "packets")
     small = packets and list(_small(of, "out"))
     if not packets or not small or of.added("in", "packets") > packets.excess / 1.5:
-        return None
+        return _either("scan-like", of, "out")
     evidence = [_rose("sent packets", packets), *small]
     if of.drops:
         evidence.append("refused or dropped packets rose with them")
     if (size := of.fell("out", "packet size")) is not None:
         evidence.append(f"their mean size fell to {quantity(size.observed, size.unit)}")
     return Nature("scan-like", 0.65 + 0.2 * (of.drops is not None), tuple(evidence))
+
+
+def _either(name: str, of: Movement, way: Way) -> Nature | None:
+    """What many packets are where nobody knows how large those are that were added."""
+    packets = of.rose(way, "packets")
+    if not packets or not of.flat(way, "bytes") or packets.beyond >= OUTSIDE:
+        return None
+    unseen = f"{Slot(way, 'bytes')} were not flagged, but may have risen within their band"
+    return Nature(f"{name} or volumetric surge", 0.4, (_rose(str(Slot(way, "packets")), packets), unseen))
 
 
 def exfiltration(of: Movement) -> Nature | None:
@@ -342,16 +363,18 @@ def exfiltration(of: Movement) -> Nature | None:
         return None
     evidence = [_rose("sent bytes", sent), "received bytes hardly rose" if back else "received bytes were not flagged"]
     sure = 0.6 + 0.05 * (back is None) - 0.3 * (of.lasted < BRIEF)
-    if back is None and sent.ratio < FAR:  # so much more may have come in without being flagged
-        sure -= 0.1
+    full = size is not None and size > LARGE
+    if back is None:  # as much may have come in without being flagged
+        sure -= 0.1 if sent.ratio < FAR else 0.05 * (sent.beyond < OUTSIDE and not full)
     if sent.onset is not None and sent.onset < ABRUPT:  # who takes data away begins at once
         sure -= 0.25
     if (ratio := of.rose("", "ratio")) is not None:
         evidence.append(f"{ratio.observed:.3g} times as much goes out as comes in, {ratio.expected:.3g} is usual")
         sure += 0.05
-    if size and size > LARGE:
+    if full:
         evidence.append(f"the added packets are nearly full, {size:.0f} B each")
         sure += 0.1
+    evidence += _flat_tops(of)
     hour = local_hour(of.start, of.place)
     if hour is not None and not 6 <= hour < 21:
         evidence.append(f"it began at an unusual hour, about {hour:02d} o'clock there")
@@ -371,7 +394,7 @@ def surge(of: Movement) -> Nature | None:
     risen = {s: m for s, m in of.traffic.items() if m.up}
     if not any(s.what == "bytes" for s in risen) or len(risen) < len(of.traffic):
         return None
-    if flood(of) or scan(of) or saturation(of):
+    if any(said and said.confidence >= SURE for said in (flood(of), scan(of), saturation(of))):
         return None
     evidence = [*(_rose(str(s), m) for s, m in risen.items()), *_flat_tops(of)]
     if (sent := of.rose("out", "bytes")) and sent.onset is not None and sent.onset < ABRUPT:
@@ -435,6 +458,9 @@ def asymmetry(of: Movement) -> Nature | None:
         if down and len(down) == len(ways[one]) and goes_on and (rest or any(m.silent for m in down)):
             said = "rose" if rest else "was not flagged"
             words = f"{_WORDS[one]} traffic fell while {_WORDS[other]} traffic {said}"
+            part = {s for s in of.judged if s.way == one and s.what in {"bytes", "packets"}} - of.traffic.keys()
+            if part and not rest:  # bytes do not stop while packets go on
+                return Nature("asymmetry", SURE - 0.05, (f"{words}, nor were {', '.join(sorted(map(str, part)))}",))
             return Nature("asymmetry", 0.75 if rest else 0.6, (words,))
     return None
 
@@ -554,7 +580,8 @@ def _small(of: Movement, way: Way) -> Iterator[str]:
     size, usual = _added_size(of, way), _usual_size(of, way)
     packets = of.rose(way, "packets")
     if packets and size is None:
-        if of.flat(way, "bytes") and packets.ratio >= (1.5 if of.drops else 2.5):
+        far = 1.5 if of.drops else 2.5
+        if of.flat(way, "bytes") and packets.ratio >= far and (of.drops or packets.beyond >= OUTSIDE):
             yield f"{Slot(way, 'bytes')} were not flagged, so the added packets are small"
     elif size is not None and (size < TINY or _shrunk(of, way)):
         compared = f", {usual:.0f} B are usual" if usual else ""

@@ -269,3 +269,30 @@ def test_an_incident_is_told_by_what_its_nature_is_of() -> None:
     assert incident.nature == "exfiltration-like"
     assert [top.metric.rsplit("/", 1)[1] for top in incident.top] == ["sent_bytes_count", "sent_packets_count"]
     assert "sent bytes rose to 30 MB/s" in incident.sentence
+
+
+@pytest.mark.parametrize(("what", "name"), [("in packets", "flood"), ("out packets", "scan-like")])
+def test_packets_a_little_beyond_their_band_do_not_say_that_unflagged_bytes_stayed(what: str, name: str) -> None:
+    far, near = event(what, 20_000, 3000, upper=9000), event(what, 20_000, 3000, upper=12_000)
+    assert named(far).nature == name
+    assert named(near).nature == "unclassified"
+    assert f"Perhaps {name} or volumetric surge: " in named(near).sentence
+    drops = event("refused", 900, 0)
+    assert named(near, drops).nature == name, "what is refused besides says so"
+
+
+def test_bytes_a_little_beyond_their_band_leave_less_surely() -> None:
+    far, near = (event("out bytes", 30e6, 2e6, start=DAY, upper=upper) for upper in (4e6, 25e6))
+    assert named(far).confidence == 0.65
+    assert (named(near).nature, named(near).confidence) == ("exfiltration-like", 0.6)
+    brief = [e.model_copy(update={"end": e.start + 10 * MINUTE}) for e in (far, near)]
+    night = [e.model_copy(update={"start": NIGHT, "end": NIGHT + 10 * MINUTE}) for e in (far, near)]
+    assert [named(e).nature for e in night] == ["exfiltration-like", "volumetric surge"]
+    assert named(brief[1]).nature == "volumetric surge"
+
+
+def test_bytes_at_nothing_while_packets_of_the_same_direction_are_as_usual_are_no_sure_asymmetry() -> None:
+    gone = event("in bytes", 0, 200e3, kind="zero")
+    assert named(gone).nature == "unclassified"
+    assert "nor were received packets" in named(gone).sentence
+    assert named(gone, event("in packets", 0, 1000, kind="zero")).nature == "asymmetry"
