@@ -95,3 +95,20 @@ def test_a_lead_is_told_apart_only_outside_of_chance(folder: Path) -> None:
     assert quality.difference(every, good, bad, 200) == (1.0, 1.0, 1.0)
     mean, low, high = quality.difference(every, scores([True, False] * 8), scores([False, True] * 8), 200)
     assert low < mean == 0 < high
+
+
+def test_a_muted_event_has_taught_nothing_and_is_still_told_itself(tmp_path: Path) -> None:
+    made, floods = values(0), [DAYS * 24 - n for n in (340, 270, 196, 130, 53)]
+    for first in floods:
+        made[first : first + 3] *= 2
+    lines = [f"{(START + i * HOUR):%FT%TZ},{value!r}" for i, value in enumerate(made.tolist())]
+    (tmp_path / "s.csv").write_text("timestamp,value\n" + "\n".join(lines))
+    windows = [[f"{START + (first + n) * HOUR:%FT%TZ}" for n in (0, 2)] for first in floods]
+    (tmp_path / "labels.json").write_text(json.dumps({"": {"s": {"windows": windows}}}))
+    (series,) = quality.read(str(tmp_path), tmp_path / "labels.json")
+    methods = quality.methods()
+    plain, muted = (
+        quality.outcome(series, methods[f"netanomaly, {name}"](series))
+        for name in ("**the default**", "the default, past events muted")
+    )
+    assert plain.caught < muted.caught == len(floods)
