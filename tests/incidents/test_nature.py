@@ -165,6 +165,14 @@ def test_what_one_machine_loses_and_its_peers_gain_is_a_shift() -> None:
     assert f" of {incident.top[0].where} " in briefly(incident), "whose it is, for others did the contrary"
 
 
+@pytest.mark.parametrize(("gained", "sure"), [(0.7, 0.7), (1.0, 0.85), (1.25, 0.8)])
+def test_the_better_a_shift_balances_the_surer_it_is_but_never_certain(gained: float, sure: float) -> None:
+    falls = event("in bytes", 100e3, 900e3, "web-1")
+    rise = [event("in bytes", 200e3 + gained * 400e3, 200e3, name) for name in ("web-2", "web-3")]
+    incident = named(falls, *rise)
+    assert (incident.nature, incident.confidence) == ("traffic shift", sure)
+
+
 def test_a_rise_much_larger_than_the_fall_is_no_shift() -> None:
     found = group([event("in bytes", 10e3, 900e3, "web-1"), event("in bytes", 50e6, 200e3, "web-2")], fleet("web-1"))
     assert {i.nature for i in found} & {"traffic shift"} == set()
