@@ -210,13 +210,28 @@ def _decode(layers: Layers, least: NDArray[np.int64], scale: int, out: Floats) -
     if not scale:
         out[:] = layers[0]
         return
+    numbers = _whole(layers, out)
+    gaps = numbers == 0
+    np.add(numbers, (least - 1).astype(np.float64)[:, None], out=out)
+    out /= scale
+    if gaps.any():
+        np.copyto(out, np.nan, where=gaps)
+
+
+def _whole(layers: Layers, out: Floats) -> NDArray[Any]:
+    """The numbers of some layers: up to two as integers, which are half as large, and more in `out`."""
+    if len(layers) == 1:
+        return layers[0]
+    if len(layers) == 2:
+        low, high = layers
+        both: NDArray[Any] = high.astype("<u4")
+        both <<= np.uint32(16)
+        both |= low
+        return both
     out[:] = layers[0] if layers else 0.0
     for place, layer in enumerate(layers[1:], 1):
         out += layer * 65536.0**place
-    gaps = out == 0
-    out += (least - 1)[:, None]
-    out /= scale
-    np.copyto(out, np.nan, where=gaps)
+    return out
 
 
 def _tiles(rows: int, columns: int) -> Iterator[slice]:
