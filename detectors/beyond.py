@@ -56,11 +56,11 @@ class Beyond:
         """The distances of the frame's `values` in whole days, and the usual one over `past` hours."""
         values, level, profile = ((one if side.way > 0 else -one) for one in (values, level, profile))
         limit = np.fmax(level, views.highest(profile, calendar, frame.periods(side.early)))
-        far = np.maximum(values - limit, 0.0)
+        far = _positive(values - limit)
         before = views.least(far, frame.periods(side.patience) - 1)
         distance = np.fmin(far, before)
-        distance[np.isnan(far)] = np.nan
-        worst = views.maxima(np.maximum(values - np.fmin(level, profile), 0.0), calendar.block)
+        np.copyto(distance, np.nan, where=np.isnan(far))
+        worst = _positive(views.maxima(values - np.fmin(level, profile), calendar.block))
         usual = np.repeat(views.Sums(worst).mean(past)[:, :-1], calendar.block, axis=1)
         return cls(side, side.way * limit, usual, before, distance)
 
@@ -81,3 +81,8 @@ class Beyond:
     def sure(self, log_probability: Floats, distance: Floats, at: Places | slice = slice(None)) -> Floats:
         """How sure a distance is: -log P to the side's power, as far as it is also far beside what is usual."""
         return self.side.power * np.fmin(-log_probability, _SURER * distance / self.usual[at])
+
+
+def _positive(values: Floats) -> Floats:
+    """The same, 0 where it is less; for half of what the larger of two takes."""
+    return np.clip(values, 0.0, np.inf, out=values)

@@ -118,10 +118,12 @@ def least(values: Floats, width: int) -> Floats:
 def highest(profile: Floats, calendar: Calendar, reach: int) -> Floats:
     """The largest of each day's profile within `reach` columns, round the ends of the day; in whole slots."""
     slots = profile[:, :: calendar.slot].reshape(len(profile), -1, calendar.day // calendar.slot)
-    answer = slots.copy()
-    for by in range(1, min(reach // calendar.slot, slots.shape[2] // 2) + 1):
-        for way in (-by, by):
-            np.fmax(answer, np.roll(slots, way, axis=2), out=answer)
+    most = slots.shape[2]
+    beside = min(reach // calendar.slot, most // 2)
+    largest, size = np.concatenate([slots[:, :, most - beside :], slots, slots[:, :, :beside]], axis=2), 1
+    while 2 * size <= 2 * beside + 1:  # of two slots, of four, of eight ...
+        largest, size = np.fmax(largest[:, :, :-size], largest[:, :, size:]), 2 * size
+    answer = np.fmax(largest[:, :, :most], largest[:, :, largest.shape[2] - most :])
     return np.repeat(answer.reshape(len(profile), -1), calendar.slot, axis=1)
 
 
