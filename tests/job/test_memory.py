@@ -12,7 +12,8 @@ from job.memory import MIB, parse, rows, text, together
 
 @pytest.mark.parametrize(
     ("written", "size"),
-    [("512MiB", 512 << 20), ("1Gi", 1 << 30), ("1.5 GiB", 3 << 29), ("2g", 2 * 10**9), ("900000", 900_000)],
+    [("512MiB", 512 << 20), ("1Gi", 1 << 30), ("1.5 GiB", 3 << 29), ("2g", 2 * 10**9), ("900000", 900_000)]
+    + [("800MB", 8 * 10**8), ("5 kB", 5000), ("5Ki", 5 << 10)],
 )
 def test_sizes_are_read_as_people_and_cloud_run_write_them(written: str, size: int) -> None:
     assert parse(written) == size
