@@ -97,9 +97,12 @@ def history(short: bool) -> Iterator[Row]:
     before = (NOW - timedelta(hours=1)).isoformat()
     bare, cold, warm = [], [], []
     with serving(series, 15) as fleet:
-        with tempfile.TemporaryDirectory() as kept:
-            first, second = (measured("through", address=fleet.address, cache=kept, days=14) for _ in range(2))
+        reads = []
         for _ in range(1 if short else 2):  # of what other programs take meanwhile, some is ours
+            with tempfile.TemporaryDirectory() as kept:
+                reads.append([measured("through", address=fleet.address, cache=kept, days=14) for _ in range(2)])
+        first, second = (min(times, key=lambda told: float(told["cpu"])) for times in zip(*reads, strict=True))
+        for _ in range(1 if short else 2):
             with tempfile.TemporaryDirectory() as kept:
                 fleet.told()
                 bare += [] if short else [measured("job", address=fleet.address, cache="off", now=before, **given)]
