@@ -212,7 +212,8 @@ def movement(
         moves.setdefault(slot(a.metric, a.labels, a.unit), []).append(a)
     start, end = min(a.start for a in every), max(a.end for a in every)
     types = {a.resource.type for a in every}
-    tops = [shapes.get(a.id, _UNKNOWN).flat for key in moves if key.what != "drops" for a in moves[key]]
+    carried = [key for key in moves if key.what in {"bytes", "packets"}]
+    tops = [shapes.get(a.id, _UNKNOWN).flat for key in carried for a in moves[key]]
     return Movement(
         moves={key: _move(moves[key], shapes) for key in sorted(moves, key=str)},
         judged=judged,
@@ -223,7 +224,7 @@ def movement(
         firewall=any("firewall" in a.metric for a in every),
         plateau=min((top for top in tops if top is not None), default=None),
         over=not any(a.adopted or a.ongoing for a in last(every) if end - a.end <= GAP),
-        tops={key: top for key in moves if key.what in {"bytes", "packets"} and (top := _top(moves[key], shapes))},
+        tops={key: top for key in carried if (top := _top(moves[key], shapes))},
     )
 
 

@@ -185,6 +185,13 @@ def test_drops_that_stay_the_same_are_no_flat_top_of_the_traffic() -> None:
     assert one.nature == "partial loss"
 
 
+def test_a_share_of_drops_that_stays_the_same_is_no_flat_top_of_the_traffic() -> None:
+    share = ratio("", 0.6, 0.01).model_copy(update={"metric": "derived.netanomaly/nat/sent_drop_share"})
+    drops = event("refused", 400, 0, start=DAY).model_copy(update={"metric": "router.googleapis.com/nat/dropped_sent"})
+    (one,) = group([share, drops], shapes={share.id: Shape(flat=0.01), drops.id: Shape(flat=0.01)})
+    assert one.nature != "saturation"
+
+
 def test_bytes_and_packets_are_never_added_up() -> None:
     both = named(event("refused bytes", 24_000, 0), event("refused", 400, 0))
     assert "400 packets/s refused" in both.sentence
