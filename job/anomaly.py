@@ -74,7 +74,9 @@ class Anomaly(BaseModel):
     excess: float = Field(description="Observed minus expected, added up over the event, in `excess_unit`.")
     excess_unit: str = Field(description="Unit of the excess (By, packets).")
     step: int = Field(description="Length of a period in seconds.")
-    history: dict[str, str] = Field(description="How much past each detector with a baseline judged by.")
+    history: dict[str, str] = Field(
+        description="How much past, where there is as much, each detector with a baseline judged by."
+    )
     link: str | None = Field(
         None, description="Metrics Explorer, at exactly this series and its time; null where it has none."
     )

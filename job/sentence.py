@@ -65,8 +65,8 @@ def against(anomaly: Anomaly) -> str:
 
 
 def history(anomaly: Anomaly) -> str:
-    """How much past each detector with a baseline judged by: `ewma 2d, zscore 2d6h`."""
-    return ", ".join(f"{clean(name)} {length}" for name, length in sorted(anomaly.history.items()))
+    """How much past, where there is as much, each detector with a baseline judged by: `up to 2d6h for zscore`."""
+    return ", ".join(f"up to {length} for {clean(name)}" for name, length in sorted(anomaly.history.items()))
 
 
 def noun(metric: str) -> str:

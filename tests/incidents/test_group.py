@@ -149,7 +149,7 @@ def test_an_event_that_reached_midnight_is_over_once_the_next_day_is_judged() ->
 
 def test_the_sentence_has_numbers_units_history_and_votes() -> None:
     (incident,) = group([event("in bytes", 12_400_000, 1.5e6)], fleet("web-1", "web-2"))
-    for words in ("12.4 MB/s", "1.2 to 1.8 MB/s", "ewma 2d", "2 of 3 agree", "30m"):
+    for words in ("12.4 MB/s", "1.2 to 1.8 MB/s", "up to 2d for ewma", "2 of 3 agree", "30m"):
         assert words in incident.sentence
     assert "19.6 GB more" in incident.sentence
 

@@ -65,7 +65,7 @@ def test_one_line_is_one_record_for_good() -> None:
         '"history": {"ewma": "2d", "zscore": "2d6h"}, "link": null, '
         '"sentence": "sent bytes of web-1 (europe-west1-b) rose to 12.4 MB/s at 2026-11-22 03:15 UTC, '
         "1 to 3 MB/s expected (6.2x the expected 2 MB/s); for 25m from 03:10; "
-        'judged by the time before (history: ewma 2d, zscore 2d6h); 2 of 3 detectors."}'
+        'judged by the time before (history: up to 2d for ewma, up to 2d6h for zscore); 2 of 3 detectors."}'
     )
 
 

@@ -14,11 +14,14 @@ from tests.job.judging import verdict
 @pytest.mark.parametrize(
     ("history", "words"),
     [
-        ({"adaptive": "37d"}, "judged by the hours before and a usual 03:15 UTC (history: adaptive 37d); "),
-        ({"ewma": "2d", "seasonal": "28d"}, "judged by a usual Sunday 03:15 UTC (history: ewma 2d, seasonal 28d); "),
-        ({"stl": "10d"}, "judged by a usual 03:15 UTC (history: stl 10d); "),
-        ({"peers": "1h"}, "judged by its group (history: peers 1h); "),
-        ({"zscore": "1d"}, "judged by the time before (history: zscore 1d); "),
+        ({"adaptive": "37d"}, "judged by the hours before and a usual 03:15 UTC (history: up to 37d for adaptive); "),
+        (
+            {"ewma": "2d", "seasonal": "28d"},
+            "judged by a usual Sunday 03:15 UTC (history: up to 2d for ewma, up to 28d for seasonal); ",
+        ),
+        ({"stl": "10d"}, "judged by a usual 03:15 UTC (history: up to 10d for stl); "),
+        ({"peers": "1h"}, "judged by its group (history: up to 1h for peers); "),
+        ({"zscore": "1d"}, "judged by the time before (history: up to 1d for zscore); "),
     ],
 )
 def test_it_names_the_slot_of_the_season_and_the_history(history: dict[str, str], words: str) -> None:
