@@ -69,7 +69,7 @@ def stacked(frames: Sequence[Frame]) -> Frame:
 
 def alive(frame: Frame) -> Frame:
     """The frame without rows that have no point, as sources leave them out."""
-    there: NDArray[np.bool_] = np.isfinite(frame.values[:, -_LAST:]).any(axis=1)
+    there = np.asarray(np.isfinite(frame.values[:, -_LAST:]).any(axis=1))
     others = np.flatnonzero(~there)
     there[others] = np.isfinite(frame.values[others]).any(axis=1)
     return frame if there.all() else frame.rows(np.flatnonzero(there))
