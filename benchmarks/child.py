@@ -1,7 +1,8 @@
 """What is measured, each in a process of its own: `python -m benchmarks.child NAME '{"settings": …}'`.
 
 A measurement is a function of settings that yields once when it begins and once when it ends; what it returns is told
-with the CPU and the time between, and the peak memory of the process.
+with the CPU and the time between, and the peak memory of the process. Of a whole run it is the CPU of the process from
+its very start.
 """
 
 import gc
@@ -252,7 +253,7 @@ def main(name: str, settings: str) -> None:
         tune_allocator()  # and a run
     running = MEASUREMENTS[name](**json.loads(settings))
     next(running)
-    cpu, wall = time.process_time(), time.perf_counter()
+    cpu, wall = 0.0 if name == "job" else time.process_time(), time.perf_counter()
     *_, told = running
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     print(json.dumps({"cpu": cpu, "wall": wall, "peak": _peak(), "told": told}))
