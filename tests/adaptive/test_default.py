@@ -358,3 +358,11 @@ def test_an_incident_of_yesterday_or_last_week_neither_echoes_nor_blinds(days: i
     assert quiet(values)
     found = told(changed(values, 0.5, lambda x: still * x), stop=FAULT + 1)
     assert [a.start for a in found if a.start == ONSET] == [ONSET] * ROWS
+
+
+@pytest.mark.parametrize("days", [1, 3, 8])
+def test_a_flood_hides_no_rise_of_a_quarter_of_an_hour_in_the_days_after_it(days: int) -> None:
+    values = busy()
+    values[:, NOON - days * A_DAY + 3 * HOUR : NOON - days * A_DAY + 6 * HOUR] *= 5
+    found = told(changed(values, 0.25, lambda x: 2 * x), stop=FAULT + 1)
+    assert [a.start for a in found if a.start == ONSET] == [ONSET] * ROWS
