@@ -27,7 +27,7 @@ def test_distances_are_those_of_plain_loops(way: int) -> None:
     rng = np.random.default_rng(5)
     values, level, profile = (rng.normal(100.0, spread, (2, 3 * DAY)) for spread in (9.0, 1.0, 3.0))
     profile = np.repeat(profile[:, ::4], 4, axis=1)
-    values[0, 7:12] = level[1, :5] = np.nan
+    values[0, 7:9] = level[1, :5] = np.nan
     side = Side(way, timedelta(minutes=45), timedelta(hours=1), 0.5)
     some = frame(values, MONDAY, STEP)
     got = Beyond.of(side, some, Calendar.of(some), values, level, profile, past=5)
@@ -42,6 +42,11 @@ def test_distances_are_those_of_plain_loops(way: int) -> None:
             wanted = np.nan if np.isnan(off[t]) else least
             assert got.distance[row, t] == pytest.approx(wanted, nan_ok=True), (row, t)
         np.testing.assert_allclose(got.limit[row], limits)
+        near = np.array([min(known([way * level[row, t], way * profile[row, t]])) for t in range(3 * DAY)])
+        apart = way * values[row] - near
+        hours = [max(0.0, *known(apart[t : t + 4].tolist())) for t in range(0, 3 * DAY, 4)]
+        for hour in range(5, len(hours)):
+            assert got.usual[row, 4 * hour] == pytest.approx(np.mean(hours[hour - 5 : hour]))
 
 
 def bursty(rows: int = 12, days: int = 42) -> Floats:
