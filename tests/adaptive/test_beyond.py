@@ -42,8 +42,8 @@ def test_distances_are_those_of_plain_loops(way: int) -> None:
             wanted = np.nan if np.isnan(off[t]) else least
             assert got.distance[row, t] == pytest.approx(wanted, nan_ok=True), (row, t)
         np.testing.assert_allclose(got.limit[row], limits)
-        near = np.array([min(known([way * level[row, t], way * profile[row, t]])) for t in range(3 * DAY)])
-        apart = way * values[row] - near
+        nearer = np.array([min(known([way * level[row, t], way * profile[row, t]])) for t in range(3 * DAY)])
+        apart = way * values[row] - nearer
         hours = [max(0.0, *known(apart[t : t + 4].tolist())) for t in range(0, 3 * DAY, 4)]
         for hour in range(5, len(hours)):
             assert got.usual[row, 4 * hour] == pytest.approx(np.mean(hours[hour - 5 : hour]))
