@@ -9,9 +9,10 @@ FOLDER/<corpus>/<series>.csv (.csv.gz, .parquet) has a time and a value; FOLDER/
         "group":     "machine-7"               series that are not independent of each other; default: each on its own
     }}}
 
-Every method says of each point, by what came before it, whether it would have told it, with its own default cut. A
-window counts once, by any flag in it; flags outside all windows are false alarms, an hour of them at most one; up to
-an hour after a window nothing counts.
+Every method says of each point, by what came before it, whether it would have told it, with its own default cut; "past
+events muted" is no method, but the default where the labels of days before are known, which shows what bounds it. A
+window counts once, by any flag in it; flags outside all windows are false alarms, an hour of them at most one; up to an
+hour after a window nothing counts.
 """
 
 import argparse
@@ -142,20 +143,16 @@ def _muted(detector: Detector, series: Series, cut: float) -> Scores:
     frame = series.frame
     starts = np.asarray(frame.start.timestamp() + series.step * np.arange(frame.values.shape[1]), dtype=np.float64)
     event, day = _within(starts, series.windows), (starts // (24 * HOUR)).astype(np.intp)
-    answer = banded(detector, _without(frame, event), cut)
+    answer = banded(detector, frame.without(event), cut)
     for one in np.unique(day[event]).tolist():
         columns = np.flatnonzero(day == one)
-        before = _without(frame, event & (day < one)).columns(0, int(columns[-1]) + 1)
+        before = frame.without(event & (day < one)).columns(0, int(columns[-1]) + 1)
         scores = banded(detector, before, cut, int(columns[0]))
         for name in ("expected", "spread", "score", "lower", "upper"):
             into, of = getattr(answer, name), getattr(scores, name)
             if of is not None:
                 into[:, columns] = of
     return answer
-
-
-def _without(frame: Frame, hidden: NDArray[np.bool_]) -> Frame:
-    return Frame(np.where(hidden, np.nan, frame.values), frame.start, frame.step, frame.labels)
 
 
 def _ours(

@@ -79,6 +79,10 @@ class Frame:
         labels = self.labels[some] if some else tuple(self.labels[i] for i in np.arange(len(self.labels))[wanted])
         return self._part(self.values[wanted], self.start, labels)
 
+    def without(self, hidden: NDArray[np.bool_]) -> "Frame":
+        """The same where the points that are `hidden` (series x time) are missing."""
+        return self._part(np.where(hidden, np.nan, self.values), self.start, self.labels)
+
     def _part(self, values: NDArray[np.float64], start: datetime, labels: tuple[Labels, ...]) -> "Frame":
         """A part of this frame, which needs no check."""
         values.flags.writeable = False

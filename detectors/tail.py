@@ -106,11 +106,6 @@ class Hours:
         return self._groups[size]
 
 
-def fits(largest: Floats, every: int, window: int, share: float, least: int, day: int, odd: float = 0.0) -> Tail:
-    """The tails by one law, at all moments."""
-    return Hours(largest, day, least).fits(every, window, [Law(share, odd)])[0]
-
-
 def _count(present: NDArray[np.bool_], every: int, spans: int) -> Places:
     """How many are there in the `spans` pieces before each moment; (moments, rows)."""
     moments = present.shape[1] // every

@@ -276,18 +276,14 @@ def _taught(
     """
     if hidden is None or not hidden.any():
         return _scores(detector, block, settled, band)
-    answer = _scores(detector, _without(block, hidden), settled, band)
+    answer = _scores(detector, block.without(hidden), settled, band)
     asked, first = hidden.copy(), block.column(settled)
     asked[:, : block.column(settled if band is None else band[0])] = False
-    for seen in (_without(block, hidden & ~asked), block):
+    for seen in (block.without(hidden & ~asked), block):
         blank = asked[:, first:] & np.isnan(answer.score) & np.isfinite(block.values[:, first:])
         if blank.any():
             answer = _where(blank, _scores(detector, seen, settled, band), answer)
     return answer
-
-
-def _without(frame: Frame, hidden: Hidden) -> Frame:
-    return Frame(np.where(hidden, np.nan, frame.values), frame.start, frame.step, frame.labels)
 
 
 def _where(choose: Hidden, one: Scores, other: Scores) -> Scores:

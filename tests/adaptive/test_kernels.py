@@ -44,6 +44,12 @@ def middle(points: list[float]) -> float:
     return float(np.median(there)) if there else np.nan
 
 
+def fits(largest: Floats, every: int, window: int, share: float, least: int, day: int, odd: float = 0.0) -> tail.Tail:
+    """The tails by one law, at all moments."""
+    (found,) = tail.Hours(largest, day, least).fits(every, window, [tail.Law(share, odd)])
+    return found
+
+
 @pytest.mark.parametrize("width", [1, 3, 50, 121, 150, 500])
 def test_the_mean_of_a_stretch(width: int) -> None:
     values = awkward(8, 120)
@@ -180,7 +186,7 @@ def test_the_tails_of_the_largest(every: int, window: int, share: float, odd: fl
     day, least = 24, 20
     largest = np.abs(awkward(8, 10 * day))
     largest[0, 100] = 1e6
-    got = tail.fits(largest, every, window, share, least, day, odd)
+    got = fits(largest, every, window, share, least, day, odd)
     for i, row in enumerate(largest):
         for k in range(got.start.shape[1]):
             fitted = got.start[i, k], got.share[i, k], got.scale[i, k], got.shape[i, k]
@@ -208,7 +214,7 @@ def test_tails_by_several_laws_at_once_and_at_some_moments_are_those_of_each(eve
         [slice(5 * day + 1, 9 * day), slice(5 * day + 1, None), slice(None)],
         strict=True,
     ):
-        alone = tail.fits(largest, every, window, law.share, 20, 24, law.odd)
+        alone = fits(largest, every, window, law.share, 20, 24, law.odd)
         for name in tail.Tail.__annotations__:
             np.testing.assert_array_equal(getattr(got, name), getattr(alone, name)[:, part])
 
@@ -217,7 +223,7 @@ def test_one_enormous_hour_hardly_widens_the_tail_and_one_a_day_does() -> None:
     past = np.abs(np.random.default_rng(2).normal(size=(1, 24 * 29)))
 
     def scale() -> float:
-        return float(tail.fits(past, 24, 24 * 28, 0.15, 24, 24).scale[0, -1])
+        return float(fits(past, 24, 24 * 28, 0.15, 24, 24).scale[0, -1])
 
     calm = scale()
     past[0, 100] = 1e9
@@ -230,7 +236,7 @@ def test_the_size_of_a_few_incidents_teaches_less_than_their_number() -> None:
     past = np.random.default_rng(2).exponential(size=(1, 24 * 29))
 
     def scale(odd: float) -> float:
-        return float(tail.fits(past, 24, 24 * 28, 0.2, 24, 24, odd).scale[0, -1])
+        return float(fits(past, 24, 24 * 28, 0.2, 24, 24, odd).scale[0, -1])
 
     assert scale(0.02) == pytest.approx(scale(0.0), rel=0.1), "without incidents both are the same"
     past[0, 24 * np.arange(5) + 7] *= 100
@@ -239,9 +245,9 @@ def test_the_size_of_a_few_incidents_teaches_less_than_their_number() -> None:
 
 def test_a_tail_knows_only_hours_before_it() -> None:
     largest = np.abs(awkward(8, 96))
-    whole = tail.fits(largest, 6, 48, 0.2, 10, 24)
+    whole = fits(largest, 6, 48, 0.2, 10, 24)
     largest[:, 48:] = 1e6
-    cut = tail.fits(largest, 6, 48, 0.2, 10, 24)
+    cut = fits(largest, 6, 48, 0.2, 10, 24)
     for name in tail.Tail.__annotations__:
         np.testing.assert_array_equal(getattr(cut, name)[:, :9], getattr(whole, name)[:, :9])
     assert np.isnan(whole.start[:, 0]).all()
