@@ -79,6 +79,11 @@ def test_what_nobody_takes_is_an_outage_and_said_to_be_left(tmp_path: Path) -> N
     assert incident.evidence[-1] == "its 5 peers (web-*) carried no more than before"
 
 
+def test_what_peers_take_a_part_of_is_no_shift(tmp_path: Path) -> None:
+    (incident,) = incidents(tmp_path, 0.4)
+    assert incident.nature != "traffic shift"
+
+
 def test_a_shift_is_told_while_it_is_still_on(tmp_path: Path) -> None:
     (incident,) = incidents(tmp_path, 1.0, FELL + 5)
     assert (incident.nature, incident.state) == ("traffic shift", "open")
