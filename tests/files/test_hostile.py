@@ -1,6 +1,7 @@
 """Files that are broken, odd or meant to harm: each gets one clear message, none a traceback."""
 
 import gzip
+import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,6 +38,11 @@ BROKEN = {
     ),
     "zeros": (bytes(1000), "in UTF-8|columns of time"),
     "a page": (b"<!DOCTYPE html><html><body>Not found</body></html>\n", "0 columns of time"),
+    "a decimal comma": (b'time,value\n2026-11-22,"1,5"\n', r"'1,5' is no number: write 1234\.5, or nothing"),
+    "a million columns": (b"time," + b",".join(b"%d" % i for i in range(10**6)) + b"\n", "1000001 columns; 200000 are"),
+    "a time that never comes": (b"time,value\ninf,1\n", "inf is no time"),
+    "dates without dashes": (b"time,value\n20261122,1\n20261123,2\n", "20261122 is a date without dashes"),
+    "times without dashes": (b"time,value\n202611222355,1\n202611230000,2\n", "202611222355 is a date without"),
     "a time without a value": (b"time,value\n,1\n", "row 2 has no time"),
 }
 
@@ -199,6 +205,37 @@ def test_a_column_that_is_no_label_is_named(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "a.csv").write_text("time,value,vm,request\n" + rows)
     with pytest.raises(ConfigError, match=r"20 series; 10 are the most\. Is 'request' a label"):
         Files(str(tmp_path)).metrics(())
+
+
+def test_rows_that_are_numbered_are_no_series(tmp_path: Path) -> None:
+    rows = "".join(f"2026-11-{1 + i // 24:02}T{i % 24:02}:00Z,web,{i},{i}\n" for i in range(200))
+    (tmp_path / "a.csv").write_text("time,vm,id,value\n" + rows)
+    with pytest.raises(ConfigError, match=r"each of the 200 series of '.*' has one point; is 'id' a label\? Leave it"):
+        Files(str(tmp_path)).metrics(())
+    fleet = "".join(f"2026-11-22T00:00:{i % 60:02}Z,vm-{i},{i}\n" for i in range(200))  # one moment of many machines
+    (tmp_path / "a.csv").write_text("time,vm,value\n" + fleet)
+    assert Files(str(tmp_path)).metrics(())
+
+
+def test_the_row_numbers_of_a_frame_are_neither_label_nor_series(tmp_path: Path) -> None:
+    import pandas as pd
+
+    hours = pd.date_range("2026-11-22", periods=4, freq="1h", tz="UTC")
+    long = pd.DataFrame({"time": hours, "vm": ["a", "b"] * 2, "value": [1.0, 2.0, 3.0, 4.0]}, index=[3, 1, 4, 5])
+    for frame in (long, long.drop(columns="vm").rename(columns={"value": "a"})):
+        frame.to_parquet(tmp_path / "a.parquet")
+        files = Files(str(tmp_path), step=timedelta(hours=2))
+        query = files.metrics(())[0]
+        labels = files.read(query, DAY, DAY + timedelta(days=1)).labels
+        assert [set(each.values()) for each in labels] == [{"file", name} for name in ("a", "b")[: frame.shape[1] - 1]]
+
+
+def test_the_time_that_wide_files_take_is_that_of_their_cells(tmp_path: Path) -> None:
+    names = [str(i) for i in range(20_000)]
+    (tmp_path / "a.csv").write_text(",".join(["time", *names]) + "\n2026-11-22" + ",1" * len(names) + "\n")
+    began = time.process_time()
+    assert Files(str(tmp_path)).metrics(())
+    assert time.process_time() - began < 10  # looking each name up among all took 25
 
 
 def test_links_out_of_the_input_are_not_followed(tmp_path: Path) -> None:

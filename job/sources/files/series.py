@@ -1,6 +1,6 @@
 """The points of one metric, gathered from tables and put on a grid."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, TypeVar
 
@@ -22,6 +22,11 @@ Stamp: TypeAlias = Literal["start", "end"]
 
 SERIES = 200_000
 """The most series of one metric; a column that is different in every row is no label."""
+
+ALONE = 100
+"""So many series of one point each, over more than an hour, are the rows of a file rather than series."""
+
+HOUR = 3600 * 10**6
 
 TAKEN = ("resource.", "metric.labels.", "metadata.")
 """Columns that begin so are labels under their own names; others become `metric.labels.<column>`."""
@@ -135,6 +140,8 @@ class Gathering:
         there = measured(values)
         if not there.all():
             rows, stamps, values = rows[there], stamps[there], values[there]
+        if not spacing:
+            _check_told_apart(name, keys, stamps)
         firsts = _firsts(rows, len(keys))
         spacings = _spacings(firsts, stamps)
         points = Series(tuple(dict(key) for key in keys), firsts, stamps, values, None, spacings, spacing, unit)
@@ -154,6 +161,18 @@ class Gathering:
             by_both = np.lexsort((stamps, rows))
             rows, stamps, values = rows[by_both], stamps[by_both], values[by_both]
         return rows, stamps, values
+
+
+def _check_told_apart(name: str, keys: Sequence[tuple[tuple[str, str], ...]], stamps: NDArray[np.int64]) -> None:
+    """Refuse series of which each has one point, when these come one after another: something numbers the rows."""
+    if len(keys) < ALONE or not len(stamps) or np.ptp(stamps) <= HOUR:
+        return
+    columns: dict[str, set[str]] = {}
+    for key in keys:
+        for label, value in key:
+            columns.setdefault(label, set()).add(value)
+    most = max(columns, key=lambda label: len(columns[label])).removeprefix("metric.labels.")
+    raise ConfigError(f"each of the {len(keys)} series of {name!r} has one point; is {most!r} a label? Leave it out")
 
 
 def _taken(some: list[NDArray[N]]) -> NDArray[N]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,12 @@ NO_POINT = ["", "null", "NULL", "nan", "NaN", "NAN", "na", "NA", "N/A", "None", 
 
 LONGEST = 1000
 """The most characters that a label may have."""
+
+COLUMNS = 200_000
+"""The most columns that a file may have."""
+
+ROW_NUMBERS = re.compile(r"__index_level_\d+__")
+"""What pandas calls the numbers of a frame's rows where it writes them to Parquet; they are no label."""
 
 _EARLIEST, _LATEST = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 10**6 for year in (1970, 2200))
 _UNITS = ((10**11, 10**6, 1), (10**14, 10**3, 1), (10**17, 1, 1), (10**20, 1, 10**3))
@@ -64,7 +71,7 @@ def table(data: bytes, name: str) -> Table | None:
     when, value = _columns(header, name)
     numbers = [value] if value else [column for column in header if column != when]
     rows = _read_parquet(data, name) if parquet else _read_csv(data, name, header, numbers)
-    texts = [column for column in header if column not in {when, *numbers}]
+    texts = [column for column in header if column not in {when, value}] if value else []
     return Table(
         stamps=_stamps(rows.column(when), f"{name}, column {when!r}"),
         values={column: _numbers(rows.column(column), f"{name}, column {column!r}") for column in numbers},
@@ -75,7 +82,9 @@ def table(data: bytes, name: str) -> Table | None:
 
 def _columns(header: Sequence[str], name: str) -> tuple[str, str | None]:
     """The column of time, and that of values where there is one."""
-    twice = sorted({column for column in header if header.count(column) > 1})
+    if len(header) > COLUMNS:
+        raise ConfigError(f"{name} has {len(header)} columns; {COLUMNS} are the most: split it")
+    twice = sorted(column for column, times in Counter(header).items() if times > 1)
     if twice:
         raise ConfigError(f"{name} has two columns named {twice[0]!r}; name them apart")
     if not all(column.strip() for column in header):
@@ -113,13 +122,14 @@ def _read_csv(data: bytes, name: str, header: list[str], numbers: list[str]) -> 
     from pyarrow import csv as arrow
 
     text = pa.dictionary(pa.int32(), pa.string())
+    types = dict.fromkeys(header, text) | dict.fromkeys(numbers, pa.float64())
     try:
         return arrow.read_csv(
             io.BytesIO(data if b"\n" in data else data + b"\n"),
             arrow.ReadOptions(use_threads=False),  # so that an error names its row
             arrow.ParseOptions(newlines_in_values=True),
             arrow.ConvertOptions(
-                column_types={column: pa.float64() if column in numbers else text for column in header},
+                column_types=types,
                 null_values=NO_POINT,
                 strings_can_be_null=False,
             ),
@@ -134,14 +144,14 @@ def _complain(error: str, name: str, header: list[str]) -> NoReturn:
     if bad:
         column, row, kind, what = bad.groups()
         what = what.removeprefix("invalid value ")[:80]
-        rule = "is no number" if kind == "double" else "cannot be read: write UTF-8"
+        rule = "is no number: write 1234.5, or nothing" if kind == "double" else "cannot be read: write UTF-8"
         hint = "; series told apart by labels need a column 'value'" if not set(VALUES) & set(header) else ""
         raise ConfigError(f"{name}, row {row or '?'}, column {header[int(column)]!r}: {what} {rule}{hint}") from None
     row_size = re.match(r"CSV parse error: (?:Row #(\d+): )?Expected (\d+) columns, got (\d+)", error)
     if row_size:
         row, want, got = row_size.groups()
         raise ConfigError(f"{name}, row {row or '?'}: {got} cells where the first row names {want}") from None
-    if "straddling" in error:
+    if "straddling" in error or "Empty CSV file or block" in error:
         raise ConfigError(f"{name} has a row of more than a million characters, or a quote that does not end") from None
     raise ConfigError(f"{name} is not CSV that can be read: {error[:200]}") from None
 
@@ -156,12 +166,12 @@ def _parquet_names(data: bytes, name: str) -> list[str]:
     try:
         file = parquet.ParquetFile(io.BytesIO(data))
         size = file.metadata.num_rows * file.metadata.num_columns * 8
-        names = [str(column) for column in file.schema_arrow.names]
+        fields = [(str(field.name), field.type) for field in file.schema_arrow]
     except (pa.ArrowException, OSError) as error:
         raise ConfigError(f"{name} is not a Parquet file that can be read: {str(error)[:200]}") from None
     if size > LIMIT:
         raise ConfigError(f"{name} unpacks to {size} bytes; files are read up to {LIMIT}: split it")
-    return names
+    return [column for column, kind in fields if not (pa.types.is_integer(kind) and ROW_NUMBERS.fullmatch(column))]
 
 
 def _read_parquet(data: bytes, name: str) -> "pa.Table":
@@ -238,6 +248,8 @@ def _epochs(numbers: NDArray[Any], where: str) -> NDArray[np.int64]:
     """Numbers since 1970, whose unit their size tells."""
     if not len(numbers):
         return np.zeros(0, np.int64)
+    if _undashed(numbers):
+        raise ConfigError(f"{where}: {int(numbers[0])} is a date without dashes; write 2026-11-22T00:05:00Z")
     largest = float(np.abs(numbers.astype(np.float64)).max())
     unit = next((unit for unit in _UNITS if largest < unit[0]), None)
     if unit is None:  # so large, infinite or NaN
@@ -246,6 +258,17 @@ def _epochs(numbers: NDArray[Any], where: str) -> NDArray[np.int64]:
     if np.issubdtype(numbers.dtype, np.integer):
         return np.asarray(numbers.astype(np.int64) * factor // divisor, dtype=np.int64)
     return np.rint(numbers * (factor / divisor)).astype(np.int64)
+
+
+def _undashed(numbers: NDArray[Any]) -> bool:
+    """Whether all are like 20261122 or 202611220005: as numbers since 1970 these lie in its first years."""
+    for cut in (1, 10**4):
+        with np.errstate(invalid="ignore"):  # of an infinite number
+            days = np.floor(numbers / cut)
+            year, month, day = np.floor(days / 10**4), np.floor(days / 100) % 100, days % 100
+        if ((year >= 1980) & (year < 2200) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all():
+            return True
+    return False
 
 
 def _parsed(texts: "pa.StringArray", codes: NDArray[np.int64], where: str) -> NDArray[np.int64]:
