@@ -472,3 +472,14 @@ def test_an_answer_that_is_none_is_asked_for_again_and_then_named(recorder: tupl
     found.answers = [series([b"\x2a\x7f"])]
     with pytest.raises(Failed, match="no time series of Cloud Monitoring"):
         reader.read(Query("m", "p", MINUTE), DAY, DAY + MINUTE)
+
+
+def test_a_page_that_is_its_own_next_one_is_not_read_for_ever(recorder: tuple[Recorder, str]) -> None:
+    found, address = recorder
+    metric = metric_pb2.MetricDescriptor(type="m", metric_kind="GAUGE", value_type="DOUBLE").SerializeToString()
+    patience = Patience(total=timedelta(seconds=0.2), first=MINUTE / 60_000, longest=MINUTE / 6_000)
+    reader = Monitoring(("p",), MINUTE, now=DAY + 100 * MINUTE, endpoint=address, patience=patience)
+    again = monitoring_v3.ListTimeSeriesResponse.serialize({"next_page_token": "again"})
+    found.answers = [metric, again]
+    with pytest.raises(Failed, match="m in project 'p'.*names itself as the next"):
+        reader.read(Query("m", "p", MINUTE), DAY, DAY + MINUTE)

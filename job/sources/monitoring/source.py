@@ -318,6 +318,8 @@ class Monitoring:
                 raise Incomplete(str(error)) from None
             if found.errors:
                 raise Incomplete("; ".join(found.errors))
+            if found.token and found.token == request.page_token:
+                raise Incomplete("a page that names itself as the next one, which would never end")
             return found
 
         with self._meter("read"):
