@@ -481,5 +481,5 @@ def test_a_page_that_is_its_own_next_one_is_not_read_for_ever(recorder: tuple[Re
     reader = Monitoring(("p",), MINUTE, now=DAY + 100 * MINUTE, endpoint=address, patience=patience)
     again = monitoring_v3.ListTimeSeriesResponse.serialize({"next_page_token": "again"})
     found.answers = [metric, again]
-    with pytest.raises(Failed, match="m in project 'p'.*names itself as the next"):
+    with pytest.raises(Failed, match=r"m in project 'p'.*names itself as the next"):
         reader.read(Query("m", "p", MINUTE), DAY, DAY + MINUTE)
