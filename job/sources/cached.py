@@ -37,8 +37,8 @@ LONG = 1_000
 MARGIN = timedelta(hours=6)
 """Points that come later than their metric says still count for so long."""
 
-GROWN = timedelta(hours=1)
-"""The object of the present day is written again when it can be longer by so much."""
+GROWN = timedelta(hours=3)
+"""The object of the present day is written again when it can be longer by so much; it costs more to write than to read."""
 
 SHARE = 256
 """About so many series are kept together: what is read, joined and written is bounded by them, not by the fleet."""

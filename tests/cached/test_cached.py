@@ -17,7 +17,7 @@ from job.errors import Conflict, Failed, NotAllowed
 from job.query import Query, in_part
 from job.sources import cached as module
 from job.sources import history
-from job.sources.cached import MARGIN, Cached
+from job.sources.cached import GROWN, MARGIN, Cached
 from job.sources.joined import Piece, Span, joined, stacked
 from job.store import Head, Object, Store
 from job.store.folder import Folder
@@ -52,12 +52,12 @@ def test_a_warm_read_asks_only_for_what_has_not_settled(store: Folder) -> None:
     assert source.hours == 34 * 24 + 12 - 1, "from midnight on, so that whole days can be kept"
     cached(source, store, NOON).read(QUERY, PAST, LATEST)
     assert source.hours == 6
-    cached(source, store, NOON + HOUR).read(QUERY, PAST + HOUR, LATEST + HOUR)
-    assert source.hours == 7
-    cached(source, store, NOON + HOUR).read(QUERY, PAST + HOUR, LATEST + HOUR)
-    assert source.hours == 6, "the day's object has grown"
+    for hours, asked in ((1, 7), (2, 8), (3, 9), (3, 6), (4, 7)):
+        later = hours * HOUR
+        cached(source, store, NOON + later).read(QUERY, PAST + later, LATEST + later)
+        assert source.hours == asked, "the day's object grows by so many hours at once"
     cached(source, store, NOON + 10 * DAY).read(QUERY, PAST + 10 * DAY, LATEST + 10 * DAY)
-    assert source.hours == 10 * 24 + 5
+    assert source.hours == 10 * 24 + 3
 
 
 def weeks(*first: int) -> list[str]:
@@ -419,13 +419,13 @@ def test_a_fleet_is_read_kept_and_read_again_in_shares(store: Folder) -> None:
 
 def test_a_fleet_that_no_setting_splits_is_kept_in_shares_by_the_label_that_does(store: Folder) -> None:
     source = arrays(60)
-    for now in (NOON, NOON + HOUR):
+    for now in (NOON, NOON + GROWN):
         found, sizes = gathered(cached(source, store, now, size=20), QUERY, PAST, now - HOUR, 100)
         same(found, source.cut(PAST, now - HOUR))
         assert len(sizes) == 3
     assert {name.split("/")[-3] for name in store.names("history/")} == {"of3.by.resource.labels.instance_id"}
     source.asked.clear()
-    gathered(cached(source, store, NOON + HOUR, size=20), QUERY, PAST, LATEST + HOUR, 100)
+    gathered(cached(source, store, NOON + GROWN, size=20), QUERY, PAST, LATEST + GROWN, 100)
     assert source.hours == 3 * 6, "each share asks for what has not settled"
     source.divides = "resource.labels.zone"
     same(cached(source, store, NOON, size=20).read(QUERY, PAST, LATEST), source.cut(PAST, LATEST))
