@@ -85,10 +85,13 @@ def judge(
     every = stacked(scores, subject.histories)
     spoke = _any(np.isfinite(every[:, :, first - skip :]), 0)
     young = ~_any(spoke, 1) & _any(np.isfinite(frame.values[:, first:]), 1)
+    tested, warming_up = int(np.count_nonzero(spoke)), tuple(np.flatnonzero(young).tolist())
     downs = {} if policy.direction == "up" else _outages(frame, scores, policy, first, hidden)
     concerned = _any(sides(every, policy) != 0, 1)
     concerned[list(downs)] = True
     rows = np.flatnonzero(concerned)  # few, and all that anything can be told of
+    if not len(rows):
+        return Verdict((), tested, warming_up, {})
     frame, scores = frame.rows(rows), {name: picked(one, rows, skip) for name, one in scores.items()}
     opinion = opinion_of(frame.values, scores, policy, subject.histories)
     opinion, suppressed = worth(frame, opinion, policy, subject.unit, first)
@@ -97,8 +100,8 @@ def judge(
     events = list(events_of(frame, opinion, silent, policy, first, suppressed, past))
     return Verdict(
         anomalies=tuple(record(frame, scores, opinion, policy, subject, event) for event in events),
-        tested=int(np.count_nonzero(spoke)),
-        warming_up=tuple(np.flatnonzero(young).tolist()),
+        tested=tested,
+        warming_up=warming_up,
         suppressed={rule: n for rule, n in sorted(suppressed.items()) if n},
         known=tuple(frame.start + event.known * frame.step for event in events),
         rows=tuple(int(rows[event.row]) for event in events),
@@ -169,6 +172,8 @@ def picked(scores: Scores, rows: Hits | slice, skip: int = 0) -> Scores:
 
 
 def _late(array: NDArray[np.float64], skip: int) -> NDArray[np.float64]:
+    if not skip:
+        return array
     late = np.full((len(array), skip + array.shape[1]), np.nan)
     late[:, skip:] = array
     return late

@@ -76,9 +76,14 @@ def outages(
 
 def nearly_zero(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Where a value is next to nothing beside the largest before it: a first look, which `_nothing` makes sure of."""
+    answer = np.zeros(values.shape, dtype=np.bool_)
+    least, most = (fold.reduce(values, axis=1, initial=np.nan) for fold in (np.fmin, np.fmax))
+    rows = np.flatnonzero(least <= NEAR_ZERO * most)  # few: of all others the least is no such value
+    values = values[rows]
     largest = np.fmax.accumulate(values, axis=1)
     with np.errstate(invalid="ignore"):
-        return np.asarray((values >= 0) & (values <= NEAR_ZERO * largest) & (largest > 0))
+        answer[rows] = (values >= 0) & (values <= NEAR_ZERO * largest) & (largest > 0)
+    return answer
 
 
 def _long(quiet: NDArray[np.bool_], first: int, least: int) -> NDArray[np.bool_]:
