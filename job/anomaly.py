@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
@@ -100,14 +101,20 @@ def identity(project: str, query: str, labels: Labels, start: datetime, directio
 
 def split_labels(labels: Labels) -> tuple[Resource, dict[str, str]]:
     """Turn a frame's flat labels into the monitored resource and the metric's labels."""
-    resource: dict[str, str] = {}
-    others: dict[str, str] = {}
-    for key, value in sorted(labels.items()):
-        if key.startswith("resource.labels."):
-            resource[key.removeprefix("resource.labels.")] = value
-        elif key != "resource.type":
-            others[key.removeprefix("metric.labels.")] = value
-    return Resource(type=labels.get("resource.type", ""), labels=resource), others
+    mine, others = _parted(tuple(labels))
+    resource = Resource(type=labels.get("resource.type", ""), labels={name: labels[key] for key, name in mine})
+    return resource, {name: labels[key] for key, name in others}
+
+
+@lru_cache(maxsize=1024)
+def _parted(keys: tuple[str, ...]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The labels of the resource and the others, each with the name that it has there."""
+    mine = [key for key in sorted(keys) if key.startswith("resource.labels.")]
+    others = [key for key in sorted(keys) if key not in {*mine, "resource.type"}]
+    return (
+        [(key, key.removeprefix("resource.labels.")) for key in mine],
+        [(key, key.removeprefix("metric.labels.")) for key in others],
+    )
 
 
 _VAGUE = {"project_id", "instance_id", "location", "zone", "region", "router_id", "gateway_id", "interface"}

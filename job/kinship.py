@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal, TypeAlias
 
 from detectors.names import prefix
@@ -16,6 +16,7 @@ What: TypeAlias = Literal["bytes", "packets", "drops", "connections", "packet si
 
 _IN = {"in", "ingress", "received", "receive", "request", "inbound", "rx", "download"}
 _OUT = {"out", "egress", "sent", "send", "response", "outbound", "tx", "upload"}
+_WAYS = _IN | _OUT
 _DROPS = {"dropped", "drops", "drop", "discards", "discarded", "throttled", "errors"}
 _WORDS = re.compile(r"[a-z]+")
 
@@ -60,10 +61,10 @@ def thing_of(project: str, resource: Resource, labels: Mapping[str, str]) -> Thi
     It is told by the resource's labels and the names among the metric's; where nobody says what the resource is (as in
     files), by all labels that do not name a direction.
     """
-    if any(key != "project_id" for key in resource.labels):
+    if resource.labels.keys() - {"project_id"}:
         names = {key: value for key, value in labels.items() if key.endswith("_name")}
     else:
-        names = {key: value for key, value in labels.items() if value.lower() not in _IN | _OUT}
+        names = {key: value for key, value in labels.items() if value.lower() not in _WAYS}
     return Thing(project, resource.type, tuple(sorted({**resource.labels, **names}.items())))
 
 
@@ -84,9 +85,13 @@ def slot(metric: str, labels: Mapping[str, str], unit: str) -> Slot:
     >>> print(slot("compute.googleapis.com/instance/network/received_bytes_count", {}, "By/s"))
     received bytes
     """
+    ways = {*_words(metric), *[value.lower() for value in labels.values()]}
+    return _slot(metric, "" if ways.isdisjoint(_WAYS) else "in" if ways & _IN else "out", unit)
+
+
+@lru_cache(maxsize=1024)
+def _slot(metric: str, way: Way, unit: str) -> Slot:
     words = _words(metric)
-    ways = words | {value.lower() for value in labels.values()}
-    way: Way = "in" if ways & _IN else "out" if ways & _OUT else ""
     noun = unit.partition("/")[0].strip("{}")
     if metric in RATIOS:
         return _ratio(way, words)
@@ -120,12 +125,18 @@ def groups(one: Thing) -> dict[str, str]:
     labels = dict(one.labels)
     found = {key: value for key, value in labels.items() if value and key not in _OWN and key != "project_id"}
     place = labels.get("zone") or labels.get("location") or ""
-    if "region" not in found and re.fullmatch(r"[a-z]+-[a-z]+\d+-[a-z]", place):
-        found["region"] = place[:-2]
+    if "region" not in found and (region := _region(place)):
+        found["region"] = region
     names = [labels[key] for key in labels if key.endswith("_name") and key in _OWN]
     if names and (shorter := prefix(names[0])) != names[0]:
         found["prefix"] = shorter
     return found
+
+
+@lru_cache(maxsize=1024)
+def _region(zone: str) -> str:
+    """The region of a zone; nothing where it is none."""
+    return zone[:-2] if re.fullmatch(r"[a-z]+-[a-z]+\d+-[a-z]", zone) else ""
 
 
 _GENERATED = re.compile(r"-(?=[a-z0-9]*\d)[a-z0-9]{4,10}$")
@@ -151,7 +162,8 @@ class Census:
         """Count a resource, once."""
         if one.mark not in self._seen:
             self._seen.add(one.mark)
-            self._counts.update(one.groups)
+            for group in one.groups:
+                self._counts[group] += 1
 
     def told(self, most: int = 500) -> dict[str, int]:
         """How many there are (under "") and in each of the largest groups (`zone=…`)."""
@@ -169,7 +181,7 @@ class Counted:
 
 def counted(one: Thing) -> Counted:
     """A resource as a census counts it."""
-    return Counted(hash(one), tuple(f"{label}={value}" for label, value in groups(one).items()))
+    return Counted(hash(one), tuple([f"{label}={value}" for label, value in groups(one).items()]))
 
 
 def census(things: Iterable[Thing], most: int = 500) -> dict[str, int]:

@@ -149,12 +149,13 @@ def surveyor(project: str, metric: str, unit: str) -> Callable[[Labels], Surveye
     known: dict[int, tuple[Labels, Surveyed]] = {}
 
     def surveyed(labels: Labels) -> Surveyed:
-        if id(labels) not in known:
-            resource, others = split_labels(labels)
-            of = slot(metric, others, unit)
-            one = Surveyed(resource.type, (of.way, of.what), counted(thing_of(project, resource, others)))
-            known[id(labels)] = labels, one  # the labels, too, for only while they live is their id theirs
-        return known[id(labels)][1]
+        if there := known.get(id(labels)):
+            return there[1]
+        resource, others = split_labels(labels)
+        of = slot(metric, others, unit)
+        one = Surveyed(resource.type, (of.way, of.what), counted(thing_of(project, resource, others)))
+        known[id(labels)] = labels, one  # the labels, too, for only while they live is their id theirs
+        return one
 
     return surveyed
 
