@@ -44,6 +44,8 @@ def earliest(values: Floats) -> Floats:
     """The first point of each row, 0 where there is none."""
     if not values.shape[1]:
         return np.zeros(len(values))
+    if not np.isnan(values[:, 0]).any():
+        return values[:, 0].copy()
     first: Floats = values[np.arange(len(values)), np.isnan(values).argmin(axis=1)]
     return np.where(np.isnan(first), 0.0, first)
 

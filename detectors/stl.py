@@ -137,9 +137,10 @@ class Stl:
             for begin, season in (*past.drawn.items(), *past.added.items()):
                 here = expected[:, begin : begin + day]
                 here += season[:, : here.shape[1]]
-            unknown = ~_covered(values, window, least, before, at)
-            unknown[:, : max(0, past.known + day)] = True
-            expected[unknown] = spread[unknown] = np.nan
+            unknown = ~_covered(values, window, least, before, at)[:, first:]
+            unknown[:, : max(0, past.known + day - first)] = True
+            for answer in (expected, spread):
+                np.copyto(answer[:, first:], np.nan, where=unknown)
             if before or not midnight:
                 return {}
             return {**found, **past.seasons(at, guard.reach), **_there(values, window, at)}
@@ -169,11 +170,14 @@ def _covered(values: Floats, window: int, least: int, past: Carried, at: int) ->
 
 def _ready(values: Floats, day: int, past: Carried, at: int) -> Bools:
     """Whether the day before each column has some points, and the series is as old: else a night is the only level."""
+    there = enough(values, day, max(2, day // 4), axis=1)
+    if past and past["age"].min() >= day:
+        return there  # of what comes, and no more is asked
     first = np.isnan(values).argmin(axis=1)  # 0 also of a series without a point, for which there are never enough
     if past:
         first = np.where(past["age"] < 0, first, at - past["age"])
     old: Bools = np.arange(values.shape[1]) >= first[:, None] + day
-    return old & enough(values, day, max(2, day // 4), axis=1)
+    return old & there
 
 
 class _Seasoned:
@@ -220,8 +224,10 @@ class _Seasoned:
 
     def _less(self, days: list[Floats], column: int) -> None:
         """Take the seasons of the days before `column` off what is left to the level."""
-        low = max(0, column - len(days) * self.day)
-        self.error[:, low:column] -= np.concatenate(days, axis=1)[:, len(days) * self.day - (column - low) :]
+        for back, season in enumerate(reversed(days)):
+            stop = column - back * self.day
+            low = max(0, stop - self.day)
+            self.error[:, low:stop] -= season[:, self.day - (stop - low) :]
 
     def seasons(self, column: int, reach: int) -> Carried:
         """The seasons of the days before `column` of which a level may learn, and of the day that begins there."""
