@@ -38,7 +38,8 @@ MARGIN = timedelta(hours=6)
 """Points that come later than their metric says still count for so long."""
 
 GROWN = timedelta(hours=3)
-"""The object of the present day is written again when it can be longer by so much; it costs more to write than to read."""
+"""The object of the present day is written again when it can be longer by so much: it costs more to write than hours to
+read."""
 
 SHARE = 256
 """About so many series are kept together: what is read, joined and written is bounded by them, not by the fleet."""
