@@ -4,7 +4,7 @@ import gc
 import os
 from typing import NoReturn
 
-YOUNG = 50_000
+YOUNG = 200_000
 """So many new objects are looked through for cycles at once: imports alone make more, and leave none."""
 
 ALONE = {"OPENBLAS_NUM_THREADS": "1"}
