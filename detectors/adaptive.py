@@ -170,13 +170,16 @@ class Adaptive:
         """What is expected, the usual deviation and the score, for each column from `first` on."""
         past = self._past(frame, first)
         score, way = self._together(past.logs[:-1], past.logs[-1], past.sure)
-        score[np.isnan(past.values)] = np.nan
+        np.copyto(score, np.nan, where=np.isnan(past.values))
         expected = _balance(past)
         for one in past.beyond:
             choose = np.fmax if one.side.way < 0 else np.fmin
             choose(expected, one.limit, out=expected, where=way == one.side.way)
         usual = np.repeat(_mean([tails[0].start for tails in past.tails[:-1]]), past.span, axis=1)
-        spread = np.maximum(usual / deviates(np.log(self.tail)), RELATIVE_FLOOR * np.abs(expected))
+        usual /= deviates(np.log(self.tail))
+        spread = np.abs(expected)
+        spread *= RELATIVE_FLOOR
+        np.maximum(usual, spread, out=spread)
         part = slice(past.lead, past.lead + frame.values.shape[1] - first)
         return expected[:, part], spread[:, part], score[:, part]
 
@@ -211,7 +214,8 @@ class Adaptive:
             lambda: tuple(part[:, begin:] for part in views.before(off, width - 1)),
             beyond,
             tails[len(quick) :],
-            [one.sure(-np.abs(log), one.distance) for one, log in zip(beyond, logs[len(quick) :], strict=True)],
+            # No distance is less than 0, and so its logarithm with its sign is what speaks for it.
+            [one.sure(log, one.distance) for one, log in zip(beyond, logs[len(quick) :], strict=True)],
         )
 
     def _together(
@@ -227,10 +231,12 @@ class Adaptive:
         size = _mean(sizes)
         evidence *= self.strongest
         evidence += (1 - self.strongest) * size
-        score = _CLEAR * _mean(logs)
+        score = _mean(logs)
+        score *= _CLEAR
         np.divide(score, size, out=score, where=size > 0)
         np.clip(score, -1.0, 1.0, out=score)
-        score *= np.minimum(deviates(-evidence), CAP)
+        size = deviates(np.negative(evidence, out=evidence))
+        score *= np.minimum(size, CAP, out=size)
         way = np.zeros(score.shape, dtype=np.int8)
         for one, sure in zip(_SIDES, beyond, strict=True):
             places = np.flatnonzero(sure > 0)  # few
@@ -319,7 +325,7 @@ class _Points:
         """What the distance of other values would say on either side, after that of the points just before."""
         off = [one.distance_of(values, at) for one in self.beyond]
         return [
-            one.sure(tail.log_at(far, tails, at), far, at)
+            one.sure(-tail.log_at(far, tails, at), far, at)
             for one, far, tails in zip(self.beyond, off, self.far, strict=True)
         ]
 
@@ -394,9 +400,12 @@ def _balance(past: _Past) -> Floats:
     sure[np.isnan(sure)] = 0.0
     weights = sure / sure.sum(axis=0)
     pieces = [centre.reshape(*most.shape, past.span) for centre in past.centres]
-    total = np.zeros(pieces[0].shape)
-    for centre, weight in zip(pieces[1:], weights[1:], strict=True):
-        total += (centre - pieces[0]) * weight[:, :, None]
+    total = pieces[1] - pieces[0]
+    total *= weights[1][:, :, None]
+    for centre, weight in zip(pieces[2:], weights[2:], strict=True):
+        part = centre - pieces[0]
+        part *= weight[:, :, None]
+        total += part
     total += pieces[0]
     some = np.flatnonzero(np.isnan(total))  # where not all views know
     centres = np.stack([centre.reshape(-1)[some] for centre in pieces])

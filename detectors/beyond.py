@@ -54,15 +54,20 @@ class Beyond:
         cls, side: Side, frame: Frame, calendar: Calendar, values: Floats, level: Floats, profile: Floats, past: int
     ) -> "Beyond":
         """The distances of the frame's `values` in whole days, and the usual one over `past` hours."""
-        values, level, profile = ((one if side.way > 0 else -one) for one in (values, level, profile))
-        limit = np.fmax(level, views.highest(profile, calendar, frame.periods(side.early)))
-        far = _positive(values - limit)
+        reach = frame.periods(side.early)
+        if side.way > 0:
+            limit = np.fmax(level, views.highest(profile, calendar, reach))
+            far, high = values - limit, values - np.fmin(level, profile)
+        else:
+            limit = np.fmin(level, -views.highest(-profile, calendar, reach))
+            far, high = limit - values, np.fmax(level, profile) - values
+        _positive(far)
         before = views.least(far, frame.periods(side.patience) - 1)
         distance = np.fmin(far, before)
         np.copyto(distance, np.nan, where=np.isnan(far))
-        worst = _positive(views.maxima(values - np.fmin(level, profile), calendar.block))
+        worst = _positive(views.maxima(high, calendar.block))
         usual = np.repeat(views.Sums(worst).mean(past)[:, :-1], calendar.block, axis=1)
-        return cls(side, side.way * limit, usual, before, distance)
+        return cls(side, limit, usual, before, distance)
 
     def at(self, columns: Places) -> "Beyond":
         """Those of some columns, a row after the other."""
@@ -78,9 +83,13 @@ class Beyond:
         """How far other values would be at some of the points."""
         return np.fmin(np.maximum(self.side.way * (values - self.limit[at]), 0.0), self.before[at])
 
-    def sure(self, log_probability: Floats, distance: Floats, at: Places | slice = slice(None)) -> Floats:
-        """How sure a distance is: -log P to the side's power, as far as it is also far beside what is usual."""
-        return self.side.power * np.fmin(-log_probability, _SURER * distance / self.usual[at])
+    def sure(self, evidence: Floats, distance: Floats, at: Places | slice = slice(None)) -> Floats:
+        """How sure a distance is: its -log P to the side's power, as far as it is also far beside what is usual."""
+        sure = _SURER * distance
+        sure /= self.usual[at]
+        np.fmin(evidence, sure, out=sure)
+        sure *= self.side.power
+        return sure
 
 
 def _positive(values: Floats) -> Floats:

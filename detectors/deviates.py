@@ -19,12 +19,16 @@ def deviates(log_probability: Floats | float) -> Floats:
     Read from a table over the root of -log P, in which the answer is nearly straight: right to 1e-4.
     """
     table, steps = _table()
-    place = np.sqrt(np.minimum(-np.asarray(log_probability), _END**2)) * (_NODES / _END)
+    place = np.array(log_probability, dtype=np.float64)
+    np.negative(place, out=place)
+    np.minimum(place, _END**2, out=place)
+    np.sqrt(place, out=place)
+    place *= _NODES / _END
     node = np.fmin(place, _NODES - 1).astype(np.intp)
-    answer: Floats = place - node
-    answer *= steps[node]
-    answer += table[node]
-    return answer
+    place -= node
+    place *= steps[node]
+    place += table[node]
+    return place
 
 
 def log_probability(threshold: float) -> float:

@@ -32,9 +32,11 @@ class Sums:
         missing = np.isnan(values)
         self._first = np.take_along_axis(values, missing.argmin(axis=1)[:, None], axis=1)
         off = values - self._first
-        np.copyto(off, 0.0, where=missing)
+        counted = missing[:1]  # one row will do for all
+        if missing.any():
+            np.copyto(off, 0.0, where=missing)
+            counted = counted if (missing == counted).all() else missing
         self._sum = _from_zero(off)
-        counted = missing[:1] if (missing == missing[:1]).all() else missing  # one row will do for all
         self._count = _from_zero((~counted).astype(np.float64))
 
     def __len__(self) -> int:
@@ -74,12 +76,15 @@ def recent(sums: Sums, width: int) -> Floats:
     """The middle one of the means over the last three stretches of `width` columns."""
     a = sums.mean(width)[:, :-1]
     b, c = (later(a, by) for by in (width, 2 * width))
-    return np.fmax(np.fmin(a, b), np.fmin(np.fmax(a, b), c))
+    low, high = np.fmin(a, b), np.fmax(a, b)
+    np.fmin(high, c, out=high)
+    return np.fmax(low, high, out=low)
 
 
 def later(values: Floats, by: int) -> Floats:
     """The values, each `by` columns later; the first ones NaN."""
-    answer = np.full_like(values, np.nan)
+    answer = np.empty_like(values)
+    answer[:, :by] = np.nan
     answer[:, by:] = values[:, :-by]
     return answer
 
