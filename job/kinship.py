@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from detectors.names import prefix
 from job.anomaly import Anomaly, Resource, telling
@@ -122,12 +122,15 @@ def groups(one: Thing) -> dict[str, str]:
     >>> groups(Thing("p", "gce_instance", (("instance_name", "web-7-x3k9"), ("zone", "europe-west1-b"))))
     {'zone': 'europe-west1-b', 'region': 'europe-west1', 'prefix': 'web'}
     """
-    labels = dict(one.labels)
-    found = {key: value for key, value in labels.items() if value and key not in _OWN and key != "project_id"}
-    place = labels.get("zone") or labels.get("location") or ""
-    if "region" not in found and (region := _region(place)):
+    found, names = dict[str, str](), list[str]()
+    for key, value in one.labels:
+        if key in _OWN:
+            names += [value] if key.endswith("_name") else ()
+        elif value and key != "project_id":
+            found[key] = value
+    region = _region(found.get("zone") or found.get("location") or "")
+    if region and "region" not in found:
         found["region"] = region
-    names = [labels[key] for key in labels if key.endswith("_name") and key in _OWN]
     if names and (shorter := prefix(names[0])) != names[0]:
         found["prefix"] = shorter
     return found
@@ -171,8 +174,7 @@ class Census:
         return {"": len(self._seen), **dict(sorted(largest))}
 
 
-@dataclass(frozen=True)
-class Counted:
+class Counted(NamedTuple):
     """What of a resource a census needs."""
 
     mark: int
