@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,10 @@ class Folder:
     def url(self) -> str:
         """The folder as it was named."""
         return str(self.path)
+
+    @cached_property
+    def _root(self) -> Path:
+        return self.path.resolve()
 
     def names(self, prefix: str = "") -> Iterator[str]:
         """The names that begin with `prefix`, sorted; hidden files and links out of the folder are left out."""
@@ -82,14 +87,13 @@ class Folder:
 
     def _walk(self, prefix: str) -> Iterator[str]:
         top = self.path / prefix.rpartition("/")[0]
-        root = self.path.resolve()
-        if ".." in Path(prefix).parts or not top.resolve().is_relative_to(root):
+        if ".." in Path(prefix).parts or not top.resolve().is_relative_to(self._root):
             return
         for folder, folders, files in os.walk(top, onerror=_unreadable):
             folders[:] = [each for each in folders if not each.startswith(".")]
             for file in files:
                 path = Path(folder, file)
-                if not file.startswith(".") and path.is_file() and path.resolve().is_relative_to(root):
+                if not file.startswith(".") and path.is_file() and path.resolve().is_relative_to(self._root):
                     yield path.relative_to(self.path).as_posix()
 
     def _load(self, name: str) -> Object | None:
@@ -157,7 +161,7 @@ class Folder:
         return self._inside(self.path / HIDDEN / folder / f".{file}.json")
 
     def _inside(self, path: Path) -> Path:
-        if not path.resolve().is_relative_to(self.path.resolve()):
+        if not path.resolve().is_relative_to(self._root):
             raise ConfigError(f"{path} leads out of {self.url} by a link; objects stay inside the folder")
         return path
 
