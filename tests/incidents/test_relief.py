@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from job.anomaly import Resource
+from job.nature import Taken
 from job.relief import Relief
 from job.series import Sum, Trace, numbers
 from job.taken import taken
@@ -27,14 +29,8 @@ def test_a_shift_balances_and_is_more_than_what_peers_do_by_themselves(
     assert told.taken is is_shift
 
 
-@pytest.mark.parametrize("left", [0.0, None, 150.0])
-def test_what_one_of_four_loses_is_what_the_others_gain(left: float | None) -> None:
-    """Also where the one has no points any more, rather than zeros; and who rose has lost nothing."""
-    rng = np.random.default_rng(2)
-    rows = 100 + rng.normal(0, 1, (4, 2 * 96))
-    gone = slice(96 + ONSET, 96 + STOP)
-    rows[1:, gone] += 100 / 3
-    rows[0, gone] = np.nan if left is None else left
+def told(rows: NDArray[np.float64]) -> Taken | None:
+    """What became of that which the first of some series lost from `ONSET` to `STOP` of the second of two days."""
     known = np.isfinite(rows)
     total = Sum(
         type="gce_instance",
@@ -61,7 +57,24 @@ def test_what_one_of_four_loses_is_what_the_others_gain(left: float | None) -> N
         upper=day,
         before=numbers(rows[0, :96]),
     )
-    got = taken(trace, total, anomaly(start=DAY + ONSET * STEP, end=DAY + STOP * STEP, direction="down"))
+    return taken(trace, total, anomaly(start=DAY + ONSET * STEP, end=DAY + STOP * STEP, direction="down"))
+
+
+GONE = slice(96 + ONSET, 96 + STOP)
+
+
+def machines() -> NDArray[np.float64]:
+    """Four series of two days of 15 minutes, at about 100."""
+    return 100 + np.random.default_rng(2).normal(0, 1, (4, 2 * 96))
+
+
+@pytest.mark.parametrize("left", [0.0, None, 150.0])
+def test_what_one_of_four_loses_is_what_the_others_gain(left: float | None) -> None:
+    """Also where the one has no points any more, rather than zeros; and who rose has lost nothing."""
+    rows = machines()
+    rows[1:, GONE] += 100 / 3
+    rows[0, GONE] = np.nan if left is None else left
+    got = told(rows)
     if left == 150.0:
         assert got is None
     else:
@@ -70,3 +83,13 @@ def test_what_one_of_four_loses_is_what_the_others_gain(left: float | None) -> N
         assert got.lost == pytest.approx(100, abs=3)
         assert got.gained == pytest.approx(100, abs=6)
         assert got.wobble < 10
+
+
+def test_what_peers_did_the_day_before_is_not_expected_of_them_where_else_they_stay_at_their_level() -> None:
+    rows = machines()
+    rows[1:, GONE] += 100 / 3
+    rows[0, GONE] = 0.0
+    rows[1:, ONSET:STOP] += 20
+    got = told(rows)
+    assert got is not None
+    assert got.gained == pytest.approx(100, abs=6)

@@ -101,6 +101,24 @@ def test_an_outage_takes_no_hits_of_a_drop_that_lasted_until_it() -> None:
     assert set(told[0]) == set(told[1])
 
 
+def test_an_outage_keeps_the_drop_that_opened_it_though_a_rise_still_lasted_then() -> None:
+    seen = frame([100, *[200.0] * 6, 5, 200, 0, 0])
+    side = np.zeros(BEFORE + 11)
+    side[BEFORE + 1 : BEFORE + 7] = 7.0
+    side[[BEFORE + 7, BEFORE + 9, BEFORE + 10]] = -7.0
+    rule = policy(persistence={"hits": 1, "periods": 2})
+    said = given(seen, side[None])
+    told = [
+        [
+            (a.kind, a.id)
+            for a in judge(seen.columns(0, n), {"d": _until(said, n)}, rule, subject("d"), BEFORE).anomalies
+        ]
+        for n in (BEFORE + 8, BEFORE + 11)
+    ]
+    assert [[kind for kind, _ in some] for some in told] == [["spike", "drop"], ["zero", "spike"]]
+    assert {name for _, name in told[0]} == {name for _, name in told[1]}
+
+
 def _until(said: Scores, stop: int) -> Scores:
     return Scores(*(array[:, :stop] for array in vars(said).values() if array is not None))
 
