@@ -12,7 +12,9 @@ from job.anomaly import Anomaly, Resource, telling
 from job.ratio import RATIOS
 
 Way: TypeAlias = Literal["in", "out", ""]
-What: TypeAlias = Literal["bytes", "packets", "drops", "connections", "packet size", "ratio", "drop share", "other"]
+What: TypeAlias = Literal[
+    "bytes", "packets", "drops", "connections", "packet size", "ratio", "inverse", "drop share", "other"
+]
 
 _IN = {"in", "ingress", "received", "receive", "request", "inbound", "rx", "download"}
 _OUT = {"out", "egress", "sent", "send", "response", "outbound", "tx", "upload"}
@@ -94,7 +96,7 @@ def _slot(metric: str, way: Way, unit: str) -> Slot:
     words = _words(metric)
     noun = unit.partition("/")[0].strip("{}")
     if metric in RATIOS:
-        return _ratio(way, words)
+        return _ratio(metric, way, words)
     if words & _DROPS:
         return Slot(way, "drops")
     if words & {"bytes", "octets", "byte"} or noun in {"By", "bit"}:
@@ -109,11 +111,13 @@ def _words(metric: str) -> frozenset[str]:
     return frozenset(_WORDS.findall(metric.rsplit("/", 1)[-1].lower()))
 
 
-def _ratio(way: Way, words: frozenset[str]) -> Slot:
-    """What a ratio tells of; that of two directions is of neither."""
+def _ratio(metric: str, way: Way, words: frozenset[str]) -> Slot:
+    """What a ratio tells of; those of two directions are of neither: what is sent for the received, and inversely."""
     if "share" in words:
         return Slot(way, "drop share")
-    return Slot(way, "packet size") if "size" in words else Slot("", "ratio")
+    if "size" in words:
+        return Slot(way, "packet size")
+    return Slot("", "ratio" if metric.endswith("sent_per_received") else "inverse")
 
 
 def groups(one: Thing) -> dict[str, str]:

@@ -45,6 +45,7 @@ def _ratios(family: str) -> Iterator[tuple[str, Ratio]]:
             yield f"{own}{way}_drop_share", Ratio(dropped, packets, "1", PACKETS, worth=0.01, share=True)
     sent, received = f"{prefix}sent_bytes_count", f"{prefix}received_bytes_count"
     yield f"{own}sent_per_received", Ratio(sent, received, "1", BYTES)
+    yield f"{own}received_per_sent", Ratio(received, sent, "1", BYTES)  # a fall to a fifth is a rise to five
 
 
 PRESETS: dict[str, tuple[str, ...]] = {f"{name}-derived": tuple(dict(_ratios(name))) for name in _PREFIXES}
