@@ -14,7 +14,7 @@ from job.incident import Incident, Judged, group
 from job.kinship import Slot
 from job.nature import Shape, Top
 from job.report import EARLIEST, LATEST, ROOT, Reading, read
-from job.series import NAME, Looked, Sum, Trace, key, parsed
+from job.series import NAME, Looked, Numbers, Sum, Trace, key, parsed
 from job.store import Store
 from job.sums import Group, peers
 from job.taken import taken
@@ -37,6 +37,9 @@ FIRST = timedelta(minutes=15)
 
 PINNED, DIP, VARIED = 0.02, 0.05, 5
 """What is so near the largest value is at a flat top, what is so far below has left it; else it varies so much more."""
+
+STILL = 0.01
+"""What is held at a top is so near to it for most of the time."""
 
 LEDGER = "incidents/"
 """Where the published incidents are, by the day on which they began."""
@@ -211,12 +214,21 @@ def shape(trace: Trace, a: Anomaly, total: Sum | None = None) -> Shape:
     if a.kind == "spike" and lasted and before is not None and first is not None and during[-1] > before:
         onset = (first - before) / (during[-1] - before)
     told = taken(trace, total, a) if total and a.direction == "down" else None
-    return Shape(flat, before, stays, onset, told, _top(trace, a) if a.kind == "spike" else None)
+    top = _top(trace, a) if a.kind == "spike" else None
+    return Shape(flat, before, stays, onset, told, top, _factor(trace, a))
+
+
+def _factor(trace: Trace, a: Anomaly) -> float | None:
+    """How many times what was expected a series was, in the middle of an anomaly."""
+    expected = window(trace.expected, trace, a.start, a.end)
+    both = zip(window(trace.value, trace, a.start, a.end), expected, strict=True)
+    times = [value / level for value, level in both if value is not None and level is not None and level > 0]
+    return median(times) if times else None
 
 
 def _top(trace: Trace, a: Anomaly) -> Top | None:
     """The flat top of a rise, where it was at for most of half an hour or more, if it else varies more."""
-    values = [v for v in window(trace, a.start, a.end) if v is not None]
+    values = [v for v in window(trace.value, trace, a.start, a.end) if v is not None]
     before = _there(trace, a.start - BEFORE, a.start)
     if len(values) < 6 or a.end - a.start < LONG or len(before) < 6:
         return None
@@ -229,18 +241,19 @@ def _top(trace: Trace, a: Anomaly) -> Top | None:
     for value in values:
         visits += away and value >= (1 - PINNED) * most
         away = value < (1 - DIP) * most or (away and value < (1 - PINNED) * most)
-    return Top(most, 1 - middle / most, visits, usual)
+    held = varied >= VARIED * PINNED * most and 1 - middle / most <= STILL
+    return Top(most, 1 - middle / most, visits, usual, held)
 
 
 def _there(trace: Trace, start: datetime, end: datetime) -> list[float]:
-    return sorted(v for v in window(trace, start, end) if v is not None)
+    return sorted(v for v in window(trace.value, trace, start, end) if v is not None)
 
 
 def _level(values: Sequence[float]) -> float | None:
     return median(values) if len(values) >= 3 else None
 
 
-def window(trace: Trace, start: datetime, end: datetime) -> list[float | None]:
-    """The values of a series in `[start, end)`."""
+def window(numbers: Numbers, trace: Trace, start: datetime, end: datetime) -> Numbers:
+    """Those of a trace's numbers that are of `[start, end)`."""
     step = timedelta(seconds=trace.step)
-    return trace.value[max(0, (start - trace.start) // step) : max(0, -(-(end - trace.start) // step))]
+    return numbers[max(0, (start - trace.start) // step) : max(0, -(-(end - trace.start) // step))]

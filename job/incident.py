@@ -37,6 +37,9 @@ REPLACED = 69
 NOTABLE = 40
 """What weighs less happens somewhere all the time, and is not joined over resources."""
 
+SHIFTED = "level shift"
+"""The nature that shows only after a while."""
+
 _USUAL = ("zone", "prefix", "region")
 
 TOP = 6
@@ -67,7 +70,9 @@ class Incident(BaseModel):
         description="open: new, and still on when last judged; ongoing: told before, still on; closed."
     )
     severity: int = Field(description="0 to 100; frozen once published, but for amendments upward.")
-    amendments: tuple[str, ...] = Field((), description="Each change of a published severity, in words.")
+    amendments: tuple[str, ...] = Field(
+        (), description="Each change of a published severity, or to or from a level shift, in words."
+    )
     nature: str = Field(description="What kind of thing it probably is.")
     confidence: float = Field(description="How sure the rule is that named it, 0 to 1.")
     evidence: tuple[str, ...] = Field(description="What speaks for that nature.")
@@ -448,12 +453,18 @@ def _kept(found: Iterable[Incident], before: Mapping[str, Incident]) -> Iterator
 
 
 def _frozen(old: Incident, now: Incident) -> dict[str, object]:
-    """What a published incident keeps: its id, and its severity unless it has got worse by a band."""
-    kept: dict[str, object] = {"id": old.id, "severity": old.severity, "amendments": old.amendments}
+    """What a published incident keeps: its id, and its severity unless it has got worse by a band.
+
+    That it turned out to be a new level, or none, is an amendment, too.
+    """
+    kept: dict[str, object] = {"id": old.id, "severity": old.severity}
+    turned = old.nature != now.nature and SHIFTED in {old.nature, now.nature}
+    said = [f"{old.nature} became {now.nature}"] if turned else []
     kept |= {"told": old.told, "over": old.over or now.over}
     if now.state == "open":
         kept["state"] = "ongoing"
     if now.severity > old.severity and band(now.severity) != band(old.severity):
-        said = f"{old.severity} became {now.severity} at {now.end:%Y-%m-%dT%H:%M:%SZ}"
-        kept |= {"severity": now.severity, "amendments": (*old.amendments, said)}
+        said.append(f"{old.severity} became {now.severity}")
+        kept["severity"] = now.severity
+    kept["amendments"] = (*old.amendments, *(f"{change} at {now.end:%Y-%m-%dT%H:%M:%SZ}" for change in said))
     return kept

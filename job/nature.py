@@ -4,12 +4,13 @@ Each rule looks for one nature and answers with its evidence and how sure it is;
 none of them is an answer too. "Flat" is said only of what was judged and not flagged.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from statistics import median
 
 from job.anomaly import Anomaly
-from job.kinship import Slot, Way, last, slot
+from job.kinship import Slot, Way, What, last, slot
 from job.units import lasting, quantity
 
 UNCLASSIFIED = "unclassified"
@@ -33,20 +34,28 @@ OUTSIDE = 2.0
 """What is less than so many times as far off as its band reaches says little of what stayed within its own."""
 
 BRIEF = timedelta(minutes=15)
-"""What leaves in a shorter time is a burst rather than somebody's data."""
+"""What leaves, or comes, in a shorter time is a burst rather than somebody's data, or what another direction lost."""
 
 GAP = timedelta(minutes=30)
 """So long, metrics now and then have no points for no other reason."""
 
-LONG, LASTING = timedelta(minutes=90), timedelta(hours=3)
-"""A change that lasts so long is a new level rather than a surge; one that went back, if it lasted longer."""
+LONG, LASTING, STANDING = timedelta(minutes=90), timedelta(hours=3), timedelta(hours=12)
+"""A change that lasts so long is a new level rather than a surge; one that went back, if longer; any, if so long."""
 
+TOGETHER = 1.5
+"""Kinds of traffic whose levels are within this factor of each other have moved by the same one."""
 
 FACTOR = 6.0
-"""What went back, and was more times as much or as little, was no new level."""
+"""What went back, and was more times as much or as little, was no new level, unless it stood half a day."""
 
-AGAIN, SATURATED = 3, 0.6
-"""What comes to the same top so often is held there, rather than sent at that rate; so sure it is without drops."""
+AGAIN, SATURATED, HELD = 3, 0.6, 0.35
+"""What comes to the same top so often is held there, rather than sent at that rate; so sure it is without drops.
+
+What is held leaves so much less surely than what is sent.
+"""
+
+SHOWS = 4.0
+"""So many times as much would be flagged, mostly: where it is not, the other direction has fallen, rather."""
 
 STAYED = 0.7
 """What keeps so large a part of its deviation is at a new level."""
@@ -70,13 +79,15 @@ class Taken:
 class Top:
     """A flat top of a series that else goes up and down: at which level, to within which share of it, how often.
 
-    `usual`: how much of its level it went up and down by before.
+    `usual`: how much of its level it went up and down by before. `held`: that would show beside the top, too, had
+    something only been added to it.
     """
 
     level: float
     flat: float
     visits: int
     usual: float
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,8 @@ class Shape:
     `flat`: the range of the upper half of its values, as a share of the largest. `before`: its level in the hour
     before. `stays`: which part of the deviation from that was left in the hour after. `onset`: which part of its
     largest deviation from that was there within the first quarter of an hour. `taken`: what of one that fell others
-    took. `top`: where it stayed for most of the time, if it did.
+    took. `top`: where it stayed for most of the time, if it did. `factor`: how many times the expected it was, in the
+    middle.
     """
 
     flat: float | None = None
@@ -95,6 +107,7 @@ class Shape:
     onset: float | None = None
     taken: Taken | None = None
     top: Top | None = None
+    factor: float | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +126,8 @@ class Move:
     `observed` and `expected` are at the peaks, per second; `excess` is over the whole time. `kinds` counts anomalies
     by kind. `before` is the level in the hour before, and `stays` the least part of a deviation that was left after it,
     `onset` the least part that was there at once. `beyond`: how many times farther off it was than the band's edge.
+    `factor`: how many times the expected it was in the middle of its time, `lasted` how long that was, of the series
+    for which it was longest. `adopted`: it did not end, but is taken for the new normal.
     """
 
     observed: float
@@ -124,6 +139,9 @@ class Move:
     stays: float | None = None
     onset: float | None = None
     beyond: float = float("inf")
+    factor: float | None = None
+    lasted: timedelta = timedelta(0)
+    adopted: bool = False
 
     @property
     def up(self) -> bool:
@@ -134,6 +152,11 @@ class Move:
     def ratio(self) -> float:
         """Observed over expected at the peak."""
         return self.observed / self.expected if self.expected > 0 else float("inf")
+
+    @property
+    def times(self) -> float:
+        """How many times more or less it was than the expected, at least one of them."""
+        return max(self.ratio, 1 / self.ratio) if self.ratio > 0 else float("inf")
 
     @property
     def added(self) -> float:
@@ -198,6 +221,11 @@ class Movement:
         """The moves of bytes and packets."""
         return {s: m for s, m in self.moves.items() if s.what in {"bytes", "packets"}}
 
+    @property
+    def steady(self) -> dict[Slot, Move]:
+        """Those that were on for most of the time: a burst besides says nothing of what stays."""
+        return {s: m for s, m in self.traffic.items() if 2 * m.lasted >= self.lasted}
+
 
 def movement(
     anomalies: Iterable[Anomaly],
@@ -249,7 +277,12 @@ def _move(anomalies: list[Anomaly], shapes: Mapping[str, Shape]) -> Move:
     kinds: dict[str, int] = {}
     for a in worst.values():
         kinds[a.kind] = kinds.get(a.kind, 0) + 1
+    length: dict[str, timedelta] = {}
+    for a in anomalies:
+        key = f"{a.query} {a.series}"
+        length[key] = length.get(key, timedelta(0)) + (a.end - a.start)
     round_it = [shapes.get(a.id, _UNKNOWN) for a in worst.values()]
+    factors = [shape.factor for shape in round_it if shape.factor is not None]
     before = [shape.before for shape in round_it if shape.before is not None]
     stays = [shape.stays for shape in round_it if shape.stays is not None]
     onset = [shape.onset for shape in round_it if shape.onset is not None]
@@ -263,6 +296,9 @@ def _move(anomalies: list[Anomaly], shapes: Mapping[str, Shape]) -> Move:
         stays=min(stays) if len(stays) == len(worst) else None,
         onset=min(onset) if len(onset) == len(worst) else None,
         beyond=_beyond(worst.values()),
+        factor=median(factors) if len(factors) == len(worst) else None,
+        lasted=max(length.values()),
+        adopted=all(a.adopted for a in last(anomalies)),
     )
 
 
@@ -347,7 +383,7 @@ def scan(of: Movement) -> Nature | None:
 def _either(name: str, of: Movement, way: Way) -> Nature | None:
     """What many packets are where nobody knows how large those are that were added."""
     packets = of.rose(way, "packets")
-    if not packets or not of.flat(way, "bytes") or packets.beyond >= OUTSIDE:
+    if not packets or not of.flat(way, "bytes"):
         return None
     unseen = f"{Slot(way, 'bytes')} were not flagged, but may have risen within their band"
     return Nature(f"{name} or volumetric surge", 0.4, (_rose(str(Slot(way, "packets")), packets), unseen))
@@ -376,6 +412,7 @@ def exfiltration(of: Movement) -> Nature | None:
         evidence.append(f"the added packets are nearly full, {size:.0f} B each")
         sure += 0.1
     evidence += _flat_tops(of)
+    sure -= HELD * _held(of)
     hour = local_hour(of.start, of.place)
     if hour is not None and not 6 <= hour < 21:
         evidence.append(f"it began at an unusual hour, about {hour:02d} o'clock there")
@@ -409,32 +446,44 @@ def surge(of: Movement) -> Nature | None:
 
 def level_shift(of: Movement) -> Nature | None:
     """Level shift: everything moves by about the same factor, for long or without going back."""
-    moves = list(of.traffic.values())
-    left = [m.stays for m in moves]
-    stays = bool(moves) and all(part is not None and part >= STAYED for part in left)
-    back = of.lasted < LASTING and all(part is not None and part <= 1 - STAYED for part in left)
-    if len({s.way for s in of.traffic}) < 2 or any(m.silent for m in moves):
+    moves = of.steady
+    if len({s.way for s in moves}) < 2 or any(m.silent for m in of.traffic.values()):
         return None
-    if of.flat("in", "bytes") or of.flat("out", "bytes"):
+    if of.flat("in", "bytes") or of.flat("out", "bytes") or _held(of):
         return None
-    added = [abs(m.added) for m in moves]
-    if back or not (stays or (of.lasted >= LONG and max(added) <= ALIKE * min(added))):
+    stands = of.lasted >= STANDING or all(m.adopted for m in moves.values())
+    factors = [m.factor or m.ratio for m in moves.values()]
+    if not 0 < min(factors) <= max(factors) <= min((ALIKE if stands else TOGETHER) * min(factors), 1e6):
         return None
-    ratios = [m.ratio for m in moves]
-    if not 0 < min(ratios) <= max(ratios) <= min(1.5 * min(ratios), 1e6) or len({m.up for m in moves}) > 1:
+    if len({m.up for m in moves.values()}) > 1 or not (stands or _stays_long(of, moves.values(), factors)):
         return None
-    if of.over and not stays and not 1 / FACTOR <= min(ratios) <= max(ratios) <= FACTOR:
-        return None
-    least, most = f"{min(ratios):.2g}", f"{max(ratios):.2g}"
+    least, most = f"{min(factors):.2g}", f"{max(factors):.2g}"
     factor = least if least == most else f"{least} to {most}"
-    evidence = f"{len(ratios)} kinds of traffic moved to {factor} times the expected"
-    return Nature("level shift", 0.8, (evidence, "and stayed there" if stays else f"for {lasting(of.lasted)}"))
+    evidence = f"{len(factors)} kinds of traffic moved to {factor} times the expected"
+    stayed = _stayed(moves.values()) or all(m.adopted for m in moves.values())
+    return Nature("level shift", 0.8, (evidence, "and stayed there" if stayed else f"for {lasting(of.lasted)}"))
+
+
+def _stays_long(of: Movement, moves: Collection[Move], factors: Sequence[float]) -> bool:
+    """Whether what moved stays where it is, or was there for long; not so far, if it went back."""
+    if _stayed(moves):
+        return True
+    back = of.lasted < LASTING and all(m.stays is not None and m.stays <= 1 - STAYED for m in moves)
+    added = [abs(m.added) for m in moves]
+    alike = all(m.factor for m in moves) or max(added) <= ALIKE * min(added)
+    small = not of.over or 1 / FACTOR <= min(factors) <= max(factors) <= FACTOR
+    return of.lasted >= LONG and alike and small and not back
+
+
+def _stayed(moves: Collection[Move]) -> bool:
+    """Whether most of every deviation was there after it, too."""
+    return all(m.stays is not None and m.stays >= STAYED for m in moves)
 
 
 def partial_loss(of: Movement) -> Nature | None:
     """Partial loss: traffic falls, not to nothing; or a gateway drops packets."""
     fallen = {s: m for s, m in of.traffic.items() if not m.up}
-    if fallen and len(fallen) == len(of.traffic) and not any(m.silent for m in fallen.values()):
+    if fallen and fallen.keys() >= of.steady.keys() and not any(m.silent for m in fallen.values()):
         evidence = [f"{s} fell to {m.ratio:.0%} of the expected" for s, m in fallen.items()]
         if of.drops:
             evidence.append("dropped packets rose")
@@ -472,11 +521,18 @@ def saturation(of: Movement) -> Nature | None:
         return None
     if not of.drops:
         again = max((top.visits for top in of.tops.values()), default=0)
-        return Nature("saturation", SATURATED, tuple(_flat_tops(of))) if again >= AGAIN else None
+        if not _held(of) and again < AGAIN:
+            return None
+        return Nature("saturation", SATURATED + 0.1 * (len(of.tops) > 1), tuple(_flat_tops(of)))
     if of.plateau is None or of.plateau > 0.05:
         return None
     evidence = (f"the top of the traffic is flat to within {of.plateau:.1%}", "dropped packets rose")
     return Nature("saturation", 0.8 + 0.1 * of.gateway, evidence)
+
+
+def _held(of: Movement) -> bool:
+    """Whether a rise is held at its top, so that what was usual below does not show there."""
+    return any(top.held for top in of.tops.values())
 
 
 def _flat_tops(of: Movement) -> Iterator[str]:
@@ -491,7 +547,7 @@ def ratios(of: Movement) -> Nature | None:
     """What ratios tell while no traffic was flagged: they are steadier than what they are ratios of."""
     if of.traffic:
         return None
-    return _small_ones(of) or _leaving(of) or _lopsided(of)
+    return _small_ones(of) or _leaving(of) or _arriving(of) or _lopsided(of)
 
 
 def _small_ones(of: Movement) -> Nature | None:
@@ -514,25 +570,46 @@ def _leaving(of: Movement) -> Nature | None:
     if not ratio or not (larger or smaller) or of.drops:
         return None
     sizes = ((way, one) for way, one in (("out", larger), ("in", smaller)) if one)
-    evidence = [_for_each(ratio)]
+    evidence = [_for_each("out", ratio)]
     evidence += [f"the mean size of {_WORDS[w]} packets became {quantity(m.observed, m.unit)}" for w, m in sizes]
     return Nature("exfiltration-like", 0.55, tuple(evidence))
 
 
-def _lopsided(of: Movement) -> Nature | None:
-    """Asymmetry: one direction has changed and the other has not."""
-    ratio = of.move("", "ratio")
-    if not ratio:
+def _arriving(of: Movement) -> Nature | None:
+    """Volumetric surge: more comes in for each byte that goes out, in larger packets."""
+    inverse, larger = of.rose("", "inverse"), of.rose("in", "packet size")
+    if not inverse or not larger or of.drops:
         return None
-    either = "less comes in, or more goes out" if ratio.up else "less goes out, or more comes in"
-    return Nature("asymmetry", SURE, (_for_each(ratio), f"neither was flagged by itself: {either}"))
+    size = f"the mean size of received packets became {quantity(larger.observed, larger.unit)}"
+    return Nature("volumetric surge", 0.55, (_for_each("in", inverse), size))
 
 
-def _for_each(ratio: Move) -> str:
+def _lopsided(of: Movement) -> Nature | None:
+    """Partial loss of a direction, or asymmetry: less comes or goes for each byte of the other direction."""
+    found = [(m.up, m.times, _FOR[s.what], m) for s, m in of.moves.items() if s.what in _FOR]
+    if not found:
+        return None
+    up, times, way, ratio = max(found, key=lambda one: one[:2])
+    more, said = way if up else _OTHER[way], _for_each(way, ratio)
+    risen, fallen = Slot(more, "bytes"), Slot(_OTHER[more], "bytes")
+    sizes = any(s.what == "packet size" for s in of.moves)
+    if up and times >= SHOWS and of.flat(more, "bytes") and not sizes and of.lasted >= BRIEF:
+        fell = f"{fallen} were {1 / times:.0%} of what {risen} let expect"
+        flat = f"{risen} were not flagged, as {times:.2g} times as many mostly are"
+        return Nature("partial loss", 0.55, (said, fell, flat))
+    either = "less comes in, or more goes out" if more == "out" else "less goes out, or more comes in"
+    return Nature("asymmetry", SURE, (said, f"neither was flagged by itself: {either}"))
+
+
+def _for_each(way: Way, ratio: Move) -> str:
     usual = f"{ratio.expected:.3g} were expected"
-    return f"{ratio.observed:.3g} bytes go out for each that comes in, {usual}"
+    return f"{ratio.observed:.3g} bytes {_GOES[way]} for each that {_COMES[_OTHER[way]]}, {usual}"
 
 
+_FOR: dict[What, Way] = {"ratio": "out", "inverse": "in"}
+_OTHER: dict[Way, Way] = {"out": "in", "in": "out"}
+_GOES = {"in": "come in", "out": "go out"}
+_COMES = {"in": "comes in", "out": "goes out"}
 _WAYS: tuple[Way, ...] = ("in", "out")
 _WORDS = {"in": "received", "out": "sent"}
 
@@ -582,7 +659,8 @@ def _small(of: Movement, way: Way) -> Iterator[str]:
     packets = of.rose(way, "packets")
     if packets and size is None:
         far = 1.5 if of.drops else 2.5
-        if of.flat(way, "bytes") and packets.ratio >= far and (of.drops or packets.beyond >= OUTSIDE):
+        flat, shrunk = of.flat(way, "bytes"), of.fell(way, "packet size") is not None
+        if flat and (shrunk or (packets.ratio >= far and (of.drops or packets.beyond >= OUTSIDE))):
             yield f"{Slot(way, 'bytes')} were not flagged, so the added packets are small"
     elif size is not None and (size < TINY or _shrunk(of, way)):
         compared = f", {usual:.0f} B are usual" if usual else ""

@@ -10,7 +10,7 @@ from tests.job.anomalies import anomaly
 
 NIGHT = datetime(2026, 11, 22, 3, 10, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-TRAFFIC = {Slot(way, what) for way in ("in", "out") for what in ("bytes", "packets")}
+TRAFFIC = frozenset(Slot(way, what) for way in ("in", "out") for what in ("bytes", "packets"))
 METRICS = {
     "in bytes": "compute.googleapis.com/instance/network/received_bytes_count",
     "out bytes": "compute.googleapis.com/instance/network/sent_bytes_count",

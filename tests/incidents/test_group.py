@@ -133,6 +133,20 @@ def test_a_published_severity_is_frozen_but_for_a_worse_band(was: int, shown: in
     assert (now.severity, len(now.amendments)) == (shown, amended)
 
 
+def test_that_a_surge_turned_out_to_be_a_level_shift_is_an_amendment_and_so_is_the_contrary() -> None:
+    ways = ("in bytes", "in packets", "out bytes", "out packets")
+    brief, long = ([event(w, 2100, 1000, minutes=minutes) for w in ways] for minutes in (30, 200))
+    (told,) = group(brief)
+    (now,) = group(long, published=[told])
+    assert (told.nature, now.nature) == ("volumetric surge", "level shift")
+    assert now.amendments == ("volumetric surge became level shift at 2026-11-22T06:30:00Z",)
+    assert [i.amendments for i in group(long, published=[now])] == [now.amendments], "said once"
+    (back,) = group(brief, published=[now])
+    assert back.amendments[1:] == ("level shift became volumetric surge at 2026-11-22T03:40:00Z",)
+    (flood,) = group([event("in packets", 20_000, 1000)], fleet("web-1"), published=[published(brief[1])])
+    assert (flood.nature, flood.amendments) == ("flood", ())
+
+
 def test_states() -> None:
     on = event("in bytes", 5000, 1000, ongoing=True)
     assert [i.state for i in group([on])] == ["open"]

@@ -86,16 +86,19 @@ def test_each_incident_is_opened_and_closed_once(lines: tuple[Path, list[tuple[s
 
 def test_a_severity_is_frozen_but_for_amendments(lines: tuple[Path, list[tuple[str, str, dict[str, Any]]]]) -> None:
     _, told = lines
-    last: dict[str, int] = {}
+    last: dict[str, tuple[int, str]] = {}
     for what, one, line in told:
-        if what == "opened":
-            last[one] = line["incident_severity"]
-        elif what == "closed":
-            assert line["incident_severity"] == last[one]
+        now, nature = line["incident_severity"], line["nature"]
+        was, called = last.get(one, (now, nature))
+        if what == "amended" and now == was:
+            assert called != nature
+            assert "level shift" in {called, nature}
+        elif what == "amended":
+            assert now > was
+            assert band(now) != band(was)
         else:
-            assert band(line["incident_severity"]) != band(last[one])
-            assert line["incident_severity"] > last[one]
-            last[one] = line["incident_severity"]
+            assert now == was
+        last[one] = now, nature
 
 
 def test_late_points_take_an_absence_back_once(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from job.account import briefly
 from job.anomaly import Anomaly
 from job.incident import Incident, group
 from job.kinship import Slot, last
-from job.nature import NATURES, RULES, Shape, movement, nature
+from job.nature import NATURES, RULES, Shape, Top, movement, nature
 from tests.incidents.events import MINUTE, NIGHT, TRAFFIC, event, fleet
 from tests.job.anomalies import anomaly
 
@@ -114,7 +114,33 @@ def ratio(name: str, observed: float, expected: float, unit: str = "1") -> Anoma
             "asymmetry",
             "0.9 bytes go out for each that comes in, 5.1 were expected; neither was flagged by itself: less goes out",
         ),
-        ([ratio("sent_per_received", 31, 2.5)], "asymmetry", "less comes in, or more goes out"),
+        ([ratio("sent_per_received", 9.9, 2.5)], "asymmetry", "less comes in, or more goes out"),
+        (
+            [ratio("sent_per_received", 30, 2.5), ratio("received_per_sent", 0.03, 0.4)],
+            "partial loss",
+            "received bytes were 8% of what sent bytes let expect; sent bytes were not flagged, as 12 times as many",
+        ),
+        (
+            [ratio("received_per_sent", 12, 2.5)],
+            "partial loss",
+            "sent bytes were 21% of what received bytes let expect",
+        ),
+        (
+            [ratio("received_per_sent", 6, 2.5)],
+            "asymmetry",
+            "6 bytes come in for each that goes out, 2.5 were expected",
+        ),
+        ([ratio("received_per_sent", 0.3, 2.5)], "asymmetry", "less comes in, or more goes out"),
+        (
+            [ratio("received_per_sent", 12, 2.5), ratio("sent_packet_size", 112, 66, "By/packet")],
+            "asymmetry",
+            "less goes out, or more comes in",
+        ),
+        (
+            [ratio("received_per_sent", 12, 2.5), ratio("received_packet_size", 900, 600, "By/packet")],
+            "volumetric surge",
+            "the mean size of received packets became 900 B/packet",
+        ),
         (
             [ratio("sent_per_received", 18, 5), ratio("received_packet_size", 130, 190, "By/packet")],
             "exfiltration-like",
@@ -142,6 +168,15 @@ def test_ratios_alone_say_what_moved_too_little_to_be_flagged(moved: list[Anomal
     incident = named(*moved)
     assert incident.nature == name
     assert words in incident.sentence
+
+
+def test_a_loss_that_only_ratios_show_is_no_burst_and_the_other_direction_was_judged() -> None:
+    lost = ratio("received_per_sent", 12, 2.5)
+    brief = lost.model_copy(update={"end": lost.start + 10 * MINUTE})
+    judged = {TRAFFIC: "partial loss", TRAFFIC - {Slot("in", "bytes")}: "asymmetry"}
+    for slots, name in judged.items():
+        assert nature(movement([lost], slots)).name == name
+        assert nature(movement([brief], slots)).name == "asymmetry"
 
 
 def test_bytes_that_come_in_as_well_are_no_exfiltration() -> None:
@@ -217,6 +252,69 @@ def test_what_goes_on_the_next_day_has_not_ended_at_midnight() -> None:
         first,
         rest.model_copy(update={"direction": "up"}),
     ]
+
+
+WAYS = ("in bytes", "in packets", "out bytes", "out packets")
+
+
+@pytest.mark.parametrize(
+    ("factors", "minutes", "name"),
+    [
+        ((3.9, 4.0, 4.1, 5.8), 300, "level shift"),
+        ((3.9, 4.0, 4.1, 6.0), 300, "volumetric surge"),
+        ((2.6, 4.0, 4.1, 6.0), 700, "volumetric surge"),
+        ((2.6, 4.0, 4.1, 6.0), 720, "level shift"),
+        ((2.6, 4.0, 4.1, 6.6), 720, "volumetric surge"),
+        ((7.0, 7.0, 7.0, 7.0), 700, "volumetric surge"),
+        ((7.0, 7.0, 7.0, 7.0), 720, "level shift"),
+    ],
+)
+def test_a_level_is_told_by_the_middle_of_its_time_not_by_its_peaks(
+    factors: tuple[float, ...], minutes: int, name: str
+) -> None:
+    peaks = zip(WAYS, (20e6, 20e3, 15e6, 3.4e3), (500e3, 1e3, 500e3, 1e3), strict=True)
+    moved = [event(w, peak, usual, minutes=minutes) for w, peak, usual in peaks]
+    shapes = {a.id: Shape(factor=factor) for a, factor in zip(moved, factors, strict=True)}
+    (incident,) = group(moved, shapes=shapes)
+    assert incident.nature == name
+
+
+def test_a_burst_on_top_says_nothing_of_a_level() -> None:
+    moved = [event(w, 300, 1000, minutes=200) for w in ("in bytes", "in packets", "out packets")]
+    up = event("out bytes", 30e3, 1000, minutes=5)
+    longer = up.model_copy(update={"end": up.start + 100 * MINUTE})
+    assert [named(*moved, burst).nature for burst in (up, longer)] == ["level shift", "unclassified"]
+    assert named(*moved[1:], event("in bytes", 30e3, 1000, minutes=5)).nature == "partial loss"
+
+
+def test_what_was_adopted_in_all_directions_is_a_level_shift() -> None:
+    ways = zip(WAYS, (3.3e6, 2200, 2.5e6, 4800), (1e6, 1e3, 1e6, 1e3), strict=True)
+    moved = [event(w, level, usual, minutes=600, adopted=True) for w, level, usual in ways]
+    incident = named(*moved)
+    assert (incident.nature, incident.evidence[1]) == ("level shift", "and stayed there")
+    over = moved[0].model_copy(update={"adopted": False})
+    assert named(over, *moved[1:]).nature == "volumetric surge"
+
+
+def test_what_is_held_at_its_top_is_no_level_and_hardly_data_that_leaves() -> None:
+    night = [event("out bytes", 30e6, 2e6, minutes=200), event("out packets", 22_000, 2000, minutes=200)]
+    free, held = (Top(30e6, 0.0, 1, 0.5, held=held) for held in (False, True))
+    judged = fleet("web-1")
+    assert [
+        (i.nature, i.confidence)
+        for top in (free, held)
+        for i in group(night, judged, shapes={a.id: Shape(top=top) for a in night})
+    ] == [("exfiltration-like", 0.9), ("saturation", 0.7)]
+    moved = [event(w, 2100, 1000, minutes=300) for w in WAYS]
+    (level,) = group(moved, shapes={moved[0].id: Shape(top=free)})
+    (limit,) = group(moved, shapes={moved[0].id: Shape(top=held)})
+    assert (level.nature, limit.nature, limit.confidence) == ("level shift", "saturation", 0.6)
+
+
+def test_packets_a_little_beyond_their_band_are_small_where_their_mean_size_fell() -> None:
+    near = event("in packets", 20_000, 3000, upper=12_000, start=DAY)
+    assert named(near).nature == "unclassified"
+    assert named(near, ratio("received_packet_size", 200, 700, "By/packet")).nature == "flood"
 
 
 def test_what_stays_is_a_level_shift() -> None:
