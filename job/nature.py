@@ -11,6 +11,7 @@ from statistics import median
 
 from job.anomaly import Anomaly
 from job.kinship import Slot, Way, What, last, slot
+from job.ratio import RATIOS
 from job.units import lasting, quantity
 
 UNCLASSIFIED = "unclassified"
@@ -266,7 +267,10 @@ _UNKNOWN = Shape()
 
 
 def _move(anomalies: list[Anomaly], shapes: Mapping[str, Shape]) -> Move:
-    """Add up the peaks of the worst anomaly of each series, and everything that was too much; packets, if both."""
+    """Add up the peaks of the worst anomaly of each series, and everything that was too much; packets, if both.
+
+    Of ratios, which do not add up, it is their mean.
+    """
     units = {a.unit for a in anomalies}
     anomalies = [a for a in anomalies if a.unit == "packets/s"] if {"packets/s", "By/s"} <= units else anomalies
     worst: dict[str, Anomaly] = {}
@@ -274,6 +278,7 @@ def _move(anomalies: list[Anomaly], shapes: Mapping[str, Shape]) -> Move:
         key = f"{a.query} {a.series}"
         if key not in worst or abs(a.excess) > abs(worst[key].excess):
             worst[key] = a
+    share = len(worst) if anomalies[0].metric in RATIOS else 1
     kinds: dict[str, int] = {}
     for a in worst.values():
         kinds[a.kind] = kinds.get(a.kind, 0) + 1
@@ -287,8 +292,8 @@ def _move(anomalies: list[Anomaly], shapes: Mapping[str, Shape]) -> Move:
     stays = [shape.stays for shape in round_it if shape.stays is not None]
     onset = [shape.onset for shape in round_it if shape.onset is not None]
     return Move(
-        observed=sum(a.observed or 0.0 for a in worst.values()),
-        expected=sum(a.expected for a in worst.values()),
+        observed=sum(a.observed or 0.0 for a in worst.values()) / share,
+        expected=sum(a.expected for a in worst.values()) / share,
         excess=sum(a.excess for a in anomalies),
         kinds=kinds,
         unit=anomalies[0].unit,

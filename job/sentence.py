@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from job.anomaly import Anomaly
+from job.ratio import RATIOS
 from job.units import between, clean, idle, lasting, quantity
 
 ENDLESS = "; it did not end, but is taken for the new normal from then on"
@@ -74,8 +75,11 @@ def noun(metric: str) -> str:
 
     >>> noun("compute.googleapis.com/instance/network/received_bytes_count")
     'received bytes'
+    >>> noun("derived.netanomaly/vm/sent_per_received")
+    'sent bytes per received byte'
     """
-    return clean(metric.rsplit("/", 1)[-1].removesuffix("_count").replace("_", " "))
+    top, per, bottom = metric.rsplit("/", 1)[-1].removesuffix("_count").replace("_", " ").partition(" per ")
+    return clean(f"{top} bytes per {bottom} byte" if per and metric in RATIOS else f"{top}{per}{bottom}")
 
 
 def _usual(anomaly: Anomaly) -> str:

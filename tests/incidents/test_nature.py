@@ -179,6 +179,14 @@ def test_a_loss_that_only_ratios_show_is_no_burst_and_the_other_direction_was_ju
         assert nature(movement([brief], slots)).name == "asymmetry"
 
 
+def test_ratios_of_several_machines_are_not_added_up() -> None:
+    one, other = (ratio("sent_per_received", observed, 1.0) for observed in (2.0, 4.0))
+    other = other.model_copy(update={"id": "0" * 16, "labels": {"instance_name": "web-2"}})
+    move = movement([one, other]).move("", "ratio")
+    assert move is not None
+    assert (move.observed, move.expected) == (3.0, 1.0)
+
+
 def test_bytes_that_come_in_as_well_are_no_exfiltration() -> None:
     assert named(event("out bytes", 30e6, 2e6), event("in bytes", 3e6, 200e3)).nature == "volumetric surge"
 

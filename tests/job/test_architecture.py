@@ -25,7 +25,7 @@ CORE = {
     "job.ratio": set(),
     "job.lineup": {"job.errors"},
     "job.outage": {"job.policy"},
-    "job.sentence": {"job.anomaly", "job.units"},
+    "job.sentence": {"job.anomaly", "job.ratio", "job.units"},
     "job.explorer": {"job.anomaly", "job.ratio", "job.units"},
     "job.opinion": {"job.policy"},
     "job.lasting": {"job.opinion", "job.outage"},
@@ -71,7 +71,7 @@ CORE = {
     | {"job.judge", "job.past", "job.record", "job.sources", "job.store", "job.sums", "job.tally"},
     "job.run": VALUES | {"job.memory", "job.plan", "job.slices", "job.store"},
     "job.kinship": {"job.anomaly", "job.ratio"},
-    "job.nature": {"job.anomaly", "job.kinship", "job.units"},
+    "job.nature": {"job.anomaly", "job.kinship", "job.ratio", "job.units"},
     "job.account": {"job.anomaly", "job.incident", "job.kinship", "job.sentence", "job.units"},
     "job.incident": {
         "job.account",
