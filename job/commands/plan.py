@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from job.commands.prepare import prepare
+from job.commands.run import task_of
 from job.commands.show import console, line
 from job.config import Settings
 from job.examine import needed
 from job.log import plain_lines
-from job.plan import DAY, Slice, batches, whole
+from job.plan import DAY, Slice, batches, mine, whole
 from job.slices import policy_of
-from job.units import clean, utc
+from job.units import clean, many, utc
 
 PRICE = 0.50
 """US dollars for a million time series returned by Cloud Monitoring, after the first free million of a month."""
@@ -20,7 +21,7 @@ PAGE = 100_000
 
 
 def plan(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
-    """Show what a run would read and cost."""
+    """Show what a run would read and cost, all of its tasks together."""
     from rich.table import Table
     from rich.text import Text
 
@@ -29,11 +30,14 @@ def plan(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     shown.add_column("metric", no_wrap=True)
     for name in ("project", "part", "days", "series", "points", "calls"):
         shown.add_column(name, justify="right", no_wrap=True)
+    count = task_of(environ, now).count
+    shares = [mine(every, index, count) for index in range(count)]
     returned = calls = 0
     for query in dict.fromkeys(piece.query for piece in every):
         days = [piece for piece in every if piece.query == query]
         past = needed(job.detectors, policy_of(settings, query), query.step)
-        reads = [(some[0].start - past, _end(some[-1], job.now)) for some in batches(tuple(days))]
+        together = [some for share in shares for some in batches(tuple(p for p in share if p.query == query))]
+        reads = [(some[0].start - past, _end(some[-1], job.now)) for some in together]
         series = job.source.count(query, reads[0][0], reads[-1][1])
         points = series * sum((end - start) // query.step for start, end in reads)
         asked = len(reads) + points // PAGE
@@ -41,9 +45,9 @@ def plan(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
         counts = (f"{n:,}" for n in (len(days), series, points, asked))
         shown.add_row(Text(clean(query.metric, 150)), Text(clean(query.project)), part, *counts)
         returned, calls = returned + series * len(reads), calls + asked
-    to = console()
+    to, what = console(), many(len(every), "slice") + (f" of {many(count, 'task')}" if count > 1 else "")
     to.print(shown)
-    line(to, f"{utc(span.start)} to {utc(span.end)}, days taken whole: {len(every)} slices, about {calls:,} calls")
+    line(to, f"{utc(span.start)} to {utc(span.end)}, days taken whole: {what}, about {calls:,} calls")
     cost = f"about ${returned / 1e6 * PRICE:.2f}, or nothing within the free million of the month"
     line(to, f"{returned:,} series returned; {cost if settings.source == 'monitoring' else 'free'}")
     return 0

@@ -19,7 +19,7 @@ from job.errors import ConfigError, NetanomalyError
 from job.found import find
 from job.incident import rank
 from job.listing import table, total
-from job.log import Log, json_lines, plain_lines
+from job.log import json_lines, plain_lines
 from job.meter import Meter
 from job.plan import Window, mine
 from job.publish import Telling, Told, page_name
@@ -36,7 +36,7 @@ MOST = 10
 def run(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     """Do this task's share of a run, and show what it found."""
     began = time.monotonic()
-    task = _task(environ, now)
+    task = task_of(environ, now)
     terminal, cloud = sys.stdout.isatty(), "CLOUD_RUN_EXECUTION" in environ
     labels = {"execution": task.execution, "task": task.index}
     log = plain_lines() if terminal else json_lines(sys.stdout, labels)
@@ -56,7 +56,7 @@ def run(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     status = exit_status(outcomes) or published
     if settings.write_back and told_of and not job.backfill:
         status = _written_back(job, told_of, environ, now, well=not status) or status
-    _summarise(log, outcomes, status, told_of)
+    _summarise(job, outcomes, status, told_of)
     if not cloud:
         _show(job, span, outcomes, told_of, stderr=not terminal)
     if settings.profile:
@@ -85,7 +85,7 @@ def _written_back(job: Job, told: Told, environ: Mapping[str, str], now: datetim
     return 0
 
 
-def _task(environ: Mapping[str, str], now: datetime) -> Task:
+def task_of(environ: Mapping[str, str], now: datetime) -> Task:
     """Which task of which execution this is.
 
     Raises:
@@ -162,7 +162,6 @@ def _totals(outcomes: list[Outcome]) -> dict[str, Any]:
     return {
         "slices": statuses,
         "series": series.total(),
-        "points": sum(o.points for o in outcomes),
         "tested": sum(o.tested for o in outcomes),
         "flagged": sum(len(o.anomalies) for o in outcomes),
         "warming_up": sum(len(o.warming_up) for o in outcomes),
@@ -170,15 +169,15 @@ def _totals(outcomes: list[Outcome]) -> dict[str, Any]:
     }
 
 
-def _summarise(log: Log, outcomes: list[Outcome], status: int, told: Told | None) -> None:
-    totals = _totals(outcomes)
+def _summarise(job: Job, outcomes: list[Outcome], status: int, told: Told | None) -> None:
+    totals = _totals(outcomes) | {"points": job.meter.points}  # those that came: days that share a past do not add up
     failed = totals["slices"]["failed"]
     event, severity = ("run.failed", "ERROR") if status else ("run.done", "INFO")
     message = f"{len(outcomes)} slices, {failed} failed; {totals['flagged']} anomalies"
     if told:  # the last task out; the others know only of anomalies
         totals |= {"incidents": len(told.incidents), "new": len(told.new), "muted": told.muted, "held": told.held}
         message += f"; {many(len(told.incidents), 'incident')}, {len(told.new)} of them new"
-    log(severity, event, message, **totals, exit=status)
+    job.log(severity, event, message, **totals, exit=status)
 
 
 def _show(job: Job, span: Window, outcomes: list[Outcome], told: Told | None, *, stderr: bool) -> None:
@@ -209,7 +208,8 @@ def _show(job: Job, span: Window, outcomes: list[Outcome], told: Told | None, *,
 
 def _words(totals: dict[str, Any]) -> Iterator[str]:
     """The run in numbers, as sentences."""
-    yield f"{totals['flagged']} anomalies in {totals['tested']:,} tested points of {totals['series']:,} series"
+    if totals["tested"] or not totals["slices"]["complete"]:
+        yield f"{totals['flagged']} anomalies in {totals['tested']:,} tested points of {totals['series']:,} series"
     if totals["warming_up"]:
         yield f"{totals['warming_up']} series are warming up: too young to be judged"
     if totals["suppressed"]:

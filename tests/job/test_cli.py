@@ -196,6 +196,21 @@ def test_plan_writes_nothing(window: list[str], tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("tasks", [1, 3])
+def test_the_plan_says_what_the_tasks_read(tasks: int, tmp_path: Path) -> None:
+    asked = ["--from", "2026-11-18", "--to", "2026-11-22", "--step", "1h", "--metrics", SENT, "--detectors", "zscore"]
+    fleet = {"NETANOMALY_SYNTHETIC__VMS": "3", "CLOUD_RUN_TASK_COUNT": str(tasks)}
+    planned = netanomaly("plan", *asked, cwd=tmp_path, **fleet).stdout
+    series, points = (int(word.replace(",", "")) for word in planned.splitlines()[1].split()[4:6])
+    assert f"{series * tasks} series returned" in planned
+    done = [netanomaly("run", *asked, cwd=tmp_path, CLOUD_RUN_TASK_INDEX=str(i), **fleet) for i in range(tasks)]
+    read = sum(json.loads(task.stdout.splitlines()[-1])["points"] for task in done)
+    assert 0.9 * points < read <= points  # there are gaps
+    again = netanomaly("run", *asked, cwd=tmp_path, NETANOMALY_SYNTHETIC__VMS="3").stderr
+    assert "slices: 4 complete" in again
+    assert "0 anomalies in 0 tested" not in again
+
+
 def test_check_tries_the_source_and_the_store(tmp_path: Path) -> None:
     done = netanomaly("check", "--metrics", SENT, cwd=tmp_path, NETANOMALY_SYNTHETIC__VMS="2")
     assert done.returncode == 0
