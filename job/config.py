@@ -327,7 +327,7 @@ _RULES = {
     "missing": "it is missing; write it",
     "model_type": "it is a table; write its settings one by one, such as policy.threshold",
     "dict_type": "it is a table; write its settings one by one",
-    "tuple_type": "it is a list; write [...], or [[...]] for tables",
+    "tuple_type": "it is a list; write it in the file, as [...], or [[...]] for tables",
     "too_short": "it names nothing; write at least one name, or leave the setting out",
 }
 """Rules in this program's terms, where the validator has its own."""

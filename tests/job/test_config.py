@@ -155,7 +155,7 @@ WRONG = [
     ({"environ": {"NETANOMALY_POLICY__PERSISTENCE": "4/3"}}, ["NETANOMALY_POLICY__PERSISTENCE", "4 hits", "M <= N"]),
     ({"environ": {"NETANOMALY_POLICY__PERSISTENCE": "often"}}, ["'often'", "2/3"]),
     ({"environ": {"NETANOMALY_STEP__X": "3"}}, ["NETANOMALY_STEP"]),
-    ({"environ": {"NETANOMALY_RULE": "x"}}, ["NETANOMALY_RULE", "'x'", "[[...]]"]),
+    ({"environ": {"NETANOMALY_RULE": "x"}}, ["NETANOMALY_RULE", "'x'", "in the file", "[[...]]"]),
     ({"toml": "hourz = 3"}, ["hourz in job.toml", "did you mean hours?"]),
     ({"toml": "hours = "}, ["job.toml is not TOML", "Invalid value"]),
     ({"toml": "a = " + "[" * 5000}, ["job.toml is not TOML"]),
