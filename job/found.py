@@ -221,7 +221,7 @@ def shape(trace: Trace, a: Anomaly, total: Sum | None = None) -> Shape:
 def _factor(trace: Trace, a: Anomaly) -> float | None:
     """How many times what was expected a series was, in the middle of an anomaly."""
     expected = window(trace.expected, trace, a.start, a.end)
-    both = zip(window(trace.value, trace, a.start, a.end), expected, strict=True)
+    both = zip(window(trace.value, trace, a.start, a.end), expected, strict=False)  # who knows who wrote it
     times = [value / level for value, level in both if value is not None and level is not None and level > 0]
     return median(times) if times else None
 
