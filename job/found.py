@@ -173,7 +173,8 @@ def entries(name: str, data: bytes, problems: list[str]) -> Iterator[Incident]:
             incident = Incident.model_validate_json(line)
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
-            problems.append(f"{name} line {number} is no incident record: {fault['msg']}")
+            where = ".".join(str(part) for part in fault["loc"])
+            problems.append(f"{name} line {number} is no incident record: {where or 'the line'}: {fault['msg']}")
             continue
         if incident.schema_ > SCHEMA:
             problems.append(f"{name} line {number} has schema {incident.schema_}; this program knows up to {SCHEMA}")

@@ -43,6 +43,12 @@ def test_a_published_incident_that_is_cut_off_is_named_and_the_rest_is_read(tmp_
     assert problem[:60] in render(here, DAY, NEXT)
 
 
+def test_what_of_a_published_incident_is_no_record_is_said(tmp_path: Path) -> None:
+    line = GOOD.line().replace(f'"state": "{GOOD.state}"', '"state": "odd"')
+    (problem,) = found(tmp_path, f"{line}\n".encode()).problems
+    assert "line 1 is no incident record: state: Input should be 'open'" in problem
+
+
 def test_a_published_incident_of_a_newer_schema_is_read_and_said(tmp_path: Path) -> None:
     line = GOOD.line().replace(f'"schema": {SCHEMA}', NEWER).replace('"nature":', '"since then": 1, "nature":')
     here = found(tmp_path, f"{line}\n".encode())
