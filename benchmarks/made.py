@@ -22,9 +22,9 @@ from job.sources.synthetic import Injected, Synthetic
 START = datetime(2026, 11, 2, tzinfo=UTC)
 """A Monday."""
 
-METRICS = "vm,nat,vpn,firewall"
+PLAIN = "vm,nat,vpn,firewall"
 
-DERIVED = f"{METRICS},derived"
+METRICS = f"{PLAIN},derived"
 """The same and their ratios."""
 
 

@@ -1,9 +1,9 @@
-"""python -m benchmarks.natures [--short] [--derived]: what was injected into made-up traffic, and its names."""
+"""python -m benchmarks.natures [--short] [--plain]: what was injected into made-up traffic, and its names."""
 
 import sys
 from collections import Counter
 
-from benchmarks.made import DERIVED, METRICS, Made, hit, made
+from benchmarks.made import METRICS, PLAIN, Made, hit, made
 
 RIGHT = {
     "surge": {"volumetric surge"},
@@ -54,7 +54,7 @@ def table(counts: Counter[tuple[str, str]]) -> str:
 def main() -> None:
     """Print the table."""
     days, seeds = (7, (1,)) if "--short" in sys.argv else (14, (1, 2))
-    metrics = DERIVED if "--derived" in sys.argv else METRICS
+    metrics = PLAIN if "--plain" in sys.argv else METRICS
     counts: Counter[tuple[str, str]] = Counter()
     for seed in seeds:
         with made(24, days, seed, metrics) as here:

@@ -1,9 +1,9 @@
-"""python -m benchmarks.noise [--short] [--derived]: incidents on made-up traffic into which nothing was injected."""
+"""python -m benchmarks.noise [--short] [--plain]: incidents on made-up traffic into which nothing was injected."""
 
 import sys
 from collections import Counter
 
-from benchmarks.made import DERIVED, METRICS, Made, made
+from benchmarks.made import METRICS, PLAIN, Made, made
 from job.anomaly import BANDS, band
 
 
@@ -24,7 +24,7 @@ def table(runs: list[Made]) -> str:
 def main() -> None:
     """Print the table."""
     days, seeds = (7, (1,)) if "--short" in sys.argv else (14, (1, 2))
-    metrics = DERIVED if "--derived" in sys.argv else METRICS
+    metrics = PLAIN if "--plain" in sys.argv else METRICS
     runs = []
     for seed in seeds:
         with made(24, days, seed, metrics, incidents=False) as here:

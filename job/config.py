@@ -130,7 +130,7 @@ class Settings(_Table):
     )
     project: Words = Field((), description="Project or metrics scope to read, or several; default: the credentials'.")
     metrics: Words = Field(
-        (), description="Presets (see `netanomaly metrics`) or metric types; default: vm, or all that the files hold."
+        (), description="Presets (see `netanomaly metrics`) or metric types; default: vm (or the files') and ratios."
     )
     filter: str = Field("", description="Monitoring filter that narrows every query.")
     hours: float = Field(24.0, gt=0, le=24 * 730, description="How many hours to look at, up to the settled present.")

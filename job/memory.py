@@ -22,6 +22,9 @@ SCORED = 14
 WHOLE, COMPARED = 2, 28
 """A query that is held whole is there twice; what of it is compared takes so many times its size (of `peers`)."""
 
+JOINED = 10
+"""What is read together holds so many shares: two metrics, one that is read, their ratio, and those that are scored."""
+
 LEAST, MOST = 2, 128
 """No block has fewer rows, or more: larger ones are not scored any faster, but take as much as there is."""
 
@@ -33,6 +36,15 @@ def rows(memory: int, columns: int) -> int:
     """How many series of so many columns a block may have, in a task of so many bytes."""
     share = (memory - BASE) // (WORKERS * HELD + HANDS * SCORED)
     return min(MOST, max(LEAST, share // (8 * columns)))
+
+
+def joined(memory: int, columns: int) -> int:
+    """How many series of so many columns each of the queries that are read together may hold at once.
+
+    They are read instead of those that would be side by side.
+    """
+    share = (memory - BASE) // (WORKERS * HELD + HANDS * SCORED)
+    return max(LEAST, WORKERS * HELD * share // (8 * columns * JOINED))
 
 
 def together(memory: int, columns: int, compared: int) -> int:

@@ -1,8 +1,9 @@
 """What a run will do: queries x UTC days x parts, and which of these slices one task takes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
 
 from job.config import Settings
 from job.errors import ConfigError
@@ -20,10 +21,14 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Slice:
-    """One UTC day of one part of one query: the unit of work, of output and of repair."""
+    """One UTC day of one part of one query: the unit of work, of output and of repair.
+
+    Those of one `family` are read together, part by part.
+    """
 
     query: Query
     day: date
+    family: str = ""
 
     @property
     def start(self) -> datetime:
@@ -35,6 +40,11 @@ class Slice:
         """The slice's name in the store, below the kind of object."""
         project = slug(self.query.project)
         return f"date={self.day}/metric={self.query.name}/{project}.part-{self.query.part:02}.jsonl"
+
+    @property
+    def read(self) -> tuple[str, str, str, int]:
+        """Names what is read at once, of one day or several that follow each other."""
+        return self.query.project, self.family, "" if self.family else self.query.name, self.query.part
 
 
 @dataclass(frozen=True)
@@ -79,10 +89,16 @@ def custom(settings: Settings, projects: Iterable[str]) -> tuple[Query, ...]:
     )
 
 
-def slices(queries: Iterable[Query], span: Window, parts: int) -> tuple[Slice, ...]:
+def slices(
+    queries: Iterable[Query],
+    span: Window,
+    parts: int,
+    families: Callable[[Collection[Query]], Mapping[Query, str]] = lambda _: {},
+) -> tuple[Slice, ...]:
     """Every slice that the window touches, whole days, in an order that no task count changes.
 
-    A window that cuts a day takes the day whole, so that no object ever covers less of its day than before.
+    A window that cuts a day takes the day whole, so that no object ever covers less of its day than before. `families`
+    says which queries are read together.
 
     Raises:
         ConfigError: two queries of one project have the same name.
@@ -94,7 +110,9 @@ def slices(queries: Iterable[Query], span: Window, parts: int) -> tuple[Slice, .
     first = span.start.astimezone(UTC).date()
     last = (span.end - timedelta(microseconds=1)).astimezone(UTC).date()
     days = [first + n * DAY for n in range((last - first).days + 1)]
-    return tuple(Slice(q, day) for q in sorted(split, key=lambda q: (q.project, q.name, q.part)) for day in days)
+    known = families(split)
+    every = (Slice(query, day, known.get(query, "")) for query in split for day in days)
+    return tuple(sorted(every, key=lambda piece: (piece.read, piece.day, piece.query.name)))
 
 
 def _split(query: Query, parts: int) -> list[Query]:
@@ -102,15 +120,22 @@ def _split(query: Query, parts: int) -> list[Query]:
 
 
 def mine(every: tuple[Slice, ...], index: int, count: int) -> tuple[Slice, ...]:
-    """The slices of task `index` of `count`: neighbours, since days that follow each other share their history."""
-    return every[len(every) * index // count : len(every) * (index + 1) // count]
+    """The slices of task `index` of `count`: neighbours, since days that follow each other share their history.
+
+    What is read together stays so, unless there is less of it than tasks.
+    """
+    days = [tuple(some) for _, some in groupby(every, key=lambda piece: (piece.read, piece.day))]
+    some = days if len(days) >= count else [(piece,) for piece in every]
+    return tuple(
+        piece for each in some[len(some) * index // count : len(some) * (index + 1) // count] for piece in each
+    )
 
 
 def batches(pieces: tuple[Slice, ...]) -> Iterator[tuple[Slice, ...]]:
-    """The slices that are read at once: days of one query, the last less than `AT_ONCE` after the first."""
+    """The slices that are read at once: days of a query or a family, the last less than `AT_ONCE` after the first."""
     some: list[Slice] = []
     for piece in pieces:
-        if some and (piece.query != some[0].query or piece.start - some[0].start >= AT_ONCE):
+        if some and (piece.read != some[0].read or piece.start - some[0].start >= AT_ONCE):
             yield tuple(some)
             some = []
         some.append(piece)

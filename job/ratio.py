@@ -53,6 +53,11 @@ PRESETS: dict[str, tuple[str, ...]] = {f"{name}-derived": tuple(dict(_ratios(nam
 RATIOS: dict[str, Ratio] = {name: ratio for family in _PREFIXES for name, ratio in _ratios(family)}
 
 
+def family(name: str) -> str:
+    """The family of a ratio, whose metrics are of the same resources."""
+    return name.removeprefix(PREFIX).partition("/")[0]
+
+
 def split(names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The ratios that these names ask for (presets of ratios, their types, `derived` for all), and the other names."""
     given = tuple(names)

@@ -4,14 +4,13 @@ import json
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from itertools import groupby
 from threading import Event
 
 from job.anomaly import SCHEMA
 from job.errors import NetanomalyError
 from job.memory import WORKERS, tune_allocator
 from job.plan import Slice, batches
-from job.slices import Job, Outcome, attempt, summary
+from job.slices import Job, Outcome, attempt, rounds, summary
 from job.store import put_over
 from job.units import utc
 
@@ -89,16 +88,16 @@ def _side_by_side(job: Job, slices: tuple[Slice, ...], ended: Callable[[Outcome]
             for outcome in attempt(job, batch, stop.is_set):
                 ended(outcome)
 
-    groups = [tuple(group) for _, group in groupby(slices, key=lambda piece: piece.query)]
     pool = ThreadPoolExecutor(WORKERS)
     futures: list[Future[None]] = []
     try:
-        futures = [pool.submit(work, group) for group in groups]
-        pending = set(futures)
-        while pending:  # in turns, since a signal that another thread received does not wake this one
-            _, pending = wait(pending, timeout=TURN)
-        for future in futures:
-            future.result()
+        for groups in rounds(job, slices):
+            futures = [pool.submit(work, tuple(group)) for group in groups]
+            pending = set(futures)
+            while pending:  # in turns, since a signal that another thread received does not wake this one
+                _, pending = wait(pending, timeout=TURN)
+            for future in futures:
+                future.result()
     except Stopped:
         stop.set()
         wait(futures, timeout=GRACE)

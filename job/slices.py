@@ -4,17 +4,20 @@ import hashlib
 import json
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
-from threading import Semaphore
+from itertools import takewhile
+from threading import Lock, Semaphore
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors import Detector, Frame
+from detectors import Detector, Frame, Labels
 from detectors.detector import compares_rows
 from job import memory, series
 from job.anomaly import SCHEMA, Anomaly, lines
@@ -33,7 +36,7 @@ from job.query import Query
 from job.ratio import PRESETS as RATIO_PRESETS
 from job.ratio import RATIOS
 from job.record import Subject
-from job.sources import Block, Days, Knowing, Reader, Scattered, Source, blocks
+from job.sources import Block, Days, Joining, Knowing, Reader, Scattered, Source, blocks, cut
 from job.sources.joined import stacked
 from job.store import Head, Store
 from job.sums import Sums
@@ -107,8 +110,20 @@ class _Todo:
     quiet: tuple[Quiet, ...]
 
 
+def rounds(job: Job, slices: tuple[Slice, ...]) -> tuple[list[list[Slice]], list[list[Slice]]]:
+    """The slices of each query, or of what is read together; ratios by themselves only when all else is there."""
+    groups = dict[object, list[Slice]]()
+    for piece in slices:
+        joins = piece.family and isinstance(job.reader, Joining) and job.reader.joins((piece.query,))
+        groups.setdefault(piece.read if joins else piece.query, []).append(piece)
+    first, last = list[list[Slice]](), list[list[Slice]]()
+    for some in groups.values():
+        (last if all(piece.query.metric in RATIOS for piece in some) else first).append(some)
+    return first, last
+
+
 def attempt(job: Job, pieces: tuple[Slice, ...], stopped: Callable[[], bool]) -> Iterator[Outcome]:
-    """Do days of one query that are read at once; whatever goes wrong is in the outcomes.
+    """Do days of one query, or of those of a family, that are read at once; whatever goes wrong is in the outcomes.
 
     When told to stop, those that are not ended are left without one.
     """
@@ -120,18 +135,31 @@ def attempt(job: Job, pieces: tuple[Slice, ...], stopped: Callable[[], bool]) ->
         else:
             todo.append(begun)
     for some in _near(todo, partial(_past, job)):
-        began = time.monotonic()
-        came = _tried(job, some[0].slice, partial(_scored, job, some, stopped))
-        if came is None:
-            return
-        for place, one in enumerate(some):
-            outcome = (
-                replace(came, slice=one.slice)
-                if isinstance(came, Outcome)
-                else _tried(job, one.slice, partial(_end, job, one, came[place]))
-            )
-            seconds = round((time.monotonic() - began) / len(some), 3)
-            yield _logged(job, replace(outcome, seconds=seconds))
+        began, queries = time.monotonic(), _by_query(some)
+        joined = _tried(job, some[0].slice, partial(_together, job, queries, stopped)) if len(queries) > 1 else {}
+        if isinstance(joined, Outcome):
+            job.log("WARNING", "read.apart", f"what is read together is tried one by one: {joined.error}")
+            joined = {}
+        for query, days in queries.items() if joined is not None else ():
+            work = partial(_scored, job, days, stopped)
+            came = joined[query] if joined else _tried(job, days[0].slice, work)
+            if came is None:
+                return
+            for place, one in enumerate(days):
+                outcome = (
+                    replace(came, slice=one.slice)
+                    if isinstance(came, Outcome)
+                    else _tried(job, one.slice, partial(_end, job, one, came[place]))
+                )
+                seconds = round((time.monotonic() - began) / len(some), 3)
+                yield _logged(job, replace(outcome, seconds=seconds))
+
+
+def _by_query(some: Iterable[_Todo]) -> dict[Query, list[_Todo]]:
+    found = dict[Query, list[_Todo]]()
+    for one in some:
+        found.setdefault(one.slice.query, []).append(one)
+    return found
 
 
 def _tried(job: Job, piece: Slice, work: Callable[[], T]) -> T | Outcome:
@@ -181,7 +209,7 @@ def _near(todo: list[_Todo], past: Callable[[Query], timedelta]) -> Iterator[lis
     """The days that are worth reading together: those of which one's history reaches back to the one before."""
     some: list[_Todo] = []
     for one in todo:
-        if some and one.slice.start - past(one.slice.query) > some[-1].end:
+        if some and one.slice.start - past(one.slice.query) > max(other.end for other in some):
             yield some
             some = []
         some.append(one)
@@ -199,12 +227,43 @@ def _scored(job: Job, todo: list[_Todo], stopped: Callable[[], bool]) -> list[Ta
     rows = memory.rows(job.settings.memory, (end - start) // query.step)
     days = _days(job, todo)
     try:
-        if days and isinstance(job.reader, Knowing):
+        if days and isinstance(job.reader, Knowing) and job.reader.knows(query):
             return _tallied(job, todo, job.reader.known(query, start, end, rows, days), stopped, days)
         return _tallied(job, todo, map(Block, blocks(job.reader, query, start, end, rows)), stopped)
     except Scattered:
         job.log("WARNING", "read.whole", f"{query.metric}: its series come in pieces; all are held at once")
         return _tallied(job, todo, iter([Block(job.reader.read(query, start, end))]), stopped)
+
+
+def _together(
+    job: Job, queries: Mapping[Query, list[_Todo]], stopped: Callable[[], bool]
+) -> dict[Query, list[Tally]] | None:
+    """The same for several queries, whose series are read together; nothing when told to stop.
+
+    Of none where each of them is to be read by itself.
+    """
+    if any(map(compares_rows, job.detectors.values())) or not isinstance(job.reader, Joining):
+        return {}
+    start = min(days[0].slice.start - _past(job, query) for query, days in queries.items())
+    end, step = max(days[-1].end for days in queries.values()), next(iter(queries)).step
+    columns = (end - start) // step
+    rows, most = memory.rows(job.settings.memory, columns), memory.joined(job.settings.memory, columns)
+    countings = {query: _Counting.of(job, days) for query, days in queries.items()}
+
+    def score(query: Query, frame: Frame) -> None:
+        for some in cut(frame, rows):
+            if not stopped():
+                countings[query].add(Block(some))
+
+    with job.room, ThreadPoolExecutor(memory.HANDS) as pool:
+        busy = deque[Future[None]]()
+        for query, frame in takewhile(lambda _: not stopped(), job.reader.together(queries, start, end, most)):
+            busy.append(pool.submit(score, query, frame))
+            if len(busy) > memory.HANDS:
+                busy.popleft().result()
+        for future in busy:
+            future.result()
+    return None if stopped() else {query: counting.tallies for query, counting in countings.items()}
 
 
 def _days(job: Job, todo: list[_Todo]) -> Days | None:
@@ -249,31 +308,57 @@ def _tallied(
     job: Job, todo: list[_Todo], found: Iterator[Block], stopped: Callable[[], bool], days: Days | None = None
 ) -> list[Tally] | None:
     """What comes of the days of blocks that hold all of them; what is known of their past is put there."""
-    query = todo[0].slice.query
-    policy, unit = policy_of(job.settings, query), job.reader.describe(query).unit
-    subject = Subject(query.project, query.metric, query.name, unit, job.histories)
-    past, tallies = _past(job, query), [Tally(sums=_sums(one.slice)) for one in todo]
+    counting = _Counting.of(job, todo, days)
     for block in found:
         if stopped():
             return None
+        counting.add(block)
+    return counting.tallies
+
+
+@dataclass(frozen=True)
+class _Counting:
+    """Scores and judges blocks of one query's series, in any order, and adds up what comes of its days."""
+
+    job: Job
+    todo: Sequence[_Todo]
+    tallies: list[Tally]
+    policy: Policy
+    subject: Subject
+    past: timedelta
+    days: Days | None
+    lock: Lock = field(default_factory=Lock)
+
+    @classmethod
+    def of(cls, job: Job, todo: Sequence[_Todo], days: Days | None = None) -> "_Counting":
+        """Nothing yet."""
+        query = todo[0].slice.query
+        subject = Subject(query.project, query.metric, query.name, job.reader.describe(query).unit, job.histories)
+        tallies = [Tally(sums=_sums(one.slice)) for one in todo]
+        return cls(job, todo, tallies, policy_of(job.settings, query), subject, _past(job, query), days)
+
+    def add(self, block: Block) -> None:
+        """Score a block, and judge each of its days."""
         frame = block.frame
-        job.meter.read(len(frame.labels), int(np.count_nonzero(np.isfinite(frame.values))))
-        surveyed = series.surveyor(query.project, query.metric, unit)
-        with job.hands:
-            for one, tally in zip(todo, tallies, strict=True):
-                start = one.slice.start
-                known, since = block.past.get(start), days.since[start] if days else None
-                rows, part = _part(frame, since if known and since else start - past, one.end, known)
-                mute = hidden(part, one.quiet, query.project)
-                with job.meter("judge"):  # what is not a detector's
-                    before = known.rows(rows) if known and len(rows) < len(frame.labels) else known or since
-                    verdict = examine(part, job.detectors, policy, subject, start, mute, job.meter, before)
-                    tally.add(part, verdict, series.since(part, start), surveyed)
-                    if known:
-                        tally.points += int(known.points.sum())
-                if verdict.past:
-                    block.found[start] = rows, verdict.past
-    return tallies
+        self.job.meter.read(len(frame.labels), int(np.count_nonzero(np.isfinite(frame.values))))
+        surveyed = series.surveyor(self.subject.project, self.subject.metric, self.subject.unit)
+        with self.job.hands:
+            for one, tally in zip(self.todo, self.tallies, strict=True):
+                self._judge(block, one, tally, surveyed)
+
+    def _judge(self, block: Block, one: _Todo, tally: Tally, surveyed: Callable[[Labels], series.Surveyed]) -> None:
+        job, start, count = self.job, one.slice.start, len(block.frame.labels)
+        known, since = block.past.get(start), self.days.since[start] if self.days else None
+        rows, part = _part(block.frame, since if known and since else start - self.past, one.end, known)
+        mute = hidden(part, one.quiet, self.subject.project)
+        with job.meter("judge"):  # what is not a detector's
+            before = known.rows(rows) if known and len(rows) < count else known or since
+            verdict = examine(part, job.detectors, self.policy, self.subject, start, mute, job.meter, before)
+            with self.lock:
+                tally.add(part, verdict, series.since(part, start), surveyed)
+                tally.points += int(known.points.sum()) if known else 0
+        if verdict.past:
+            block.found[start] = rows, verdict.past
 
 
 def _sums(piece: Slice) -> Sums | None:

@@ -51,7 +51,7 @@ def metrics() -> int:
         for ratio in ratios:
             top, bottom = RATIOS[ratio].top.rpartition("/")[2], RATIOS[ratio].bottom.rpartition("/")[2]
             print(f"    {ratio}")
-            print(f"        {top} over {'both it and ' if RATIOS[ratio].share else ''}{bottom}, both read for it")
+            print(f"        {top} over {'both it and ' if RATIOS[ratio].share else ''}{bottom}")
     for name, members in {**GROUPS, "derived": RATIO_PRESETS}.items():
         print(f"{name} = {', '.join(members)}")
     return 0

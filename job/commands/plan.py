@@ -1,7 +1,7 @@
 """netanomaly plan: what a run would read and cost."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 
 from job.commands.prepare import prepare
 from job.commands.run import task_of
@@ -10,7 +10,9 @@ from job.config import Settings
 from job.examine import needed
 from job.log import plain_lines
 from job.plan import DAY, Slice, batches, mine, whole
-from job.slices import policy_of
+from job.query import Query
+from job.slices import Job, policy_of
+from job.sources.derived import Derived
 from job.units import clean, many, utc
 
 PRICE = 0.50
@@ -31,12 +33,12 @@ def plan(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     for name in ("project", "part", "days", "series", "points", "calls"):
         shown.add_column(name, justify="right", no_wrap=True)
     count = task_of(environ, now).count
-    shares = [mine(every, index, count) for index in range(count)]
+    shares = [_asked(job, mine(every, index, count)) for index in range(count)]
     returned = calls = 0
-    for query in dict.fromkeys(piece.query for piece in every):
-        days = [piece for piece in every if piece.query == query]
+    for query in dict.fromkeys(query for share in shares for query in share):
         past = needed(job.detectors, policy_of(settings, query), query.step)
-        together = [some for share in shares for some in batches(tuple(p for p in share if p.query == query))]
+        together = [some for share in shares for some in batches(share.get(query, ()))]
+        days = {piece.day for some in together for piece in some}
         reads = [(some[0].start - past, _end(some[-1], job.now)) for some in together]
         series = job.source.count(query, reads[0][0], reads[-1][1])
         points = series * sum((end - start) // query.step for start, end in reads)
@@ -51,6 +53,15 @@ def plan(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     cost = f"about ${returned / 1e6 * PRICE:.2f}, or nothing within the free million of the month"
     line(to, f"{returned:,} series returned; {cost if settings.source == 'monitoring' else 'free'}")
     return 0
+
+
+def _asked(job: Job, every: tuple[Slice, ...]) -> dict[Query, tuple[Slice, ...]]:
+    """For which days each query is asked: what ratios are of is read for them, or with them."""
+    days = dict[Query, dict[date, Slice]]()
+    for piece in every:
+        for query in job.source.asked((piece.query,)) if isinstance(job.source, Derived) else (piece.query,):
+            days.setdefault(query, {})[piece.day] = piece
+    return {query: tuple(some.values()) for query, some in days.items()}
 
 
 def _end(piece: Slice, now: datetime) -> datetime:

@@ -1,6 +1,6 @@
 """Put together and check everything that a run needs, before anything is read."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 
@@ -13,7 +13,7 @@ from job.mutes import open_mutes
 from job.plan import Slice, Window, custom, slices, window
 from job.presets import expand
 from job.query import Query
-from job.ratio import split
+from job.ratio import RATIOS, split
 from job.slices import Job, names
 from job.sources import Reader, Source, open_source, stand_in
 from job.sources.derived import Derived
@@ -34,11 +34,14 @@ def prepare(
     meter = Meter()
     source, store = open_source(settings, environ, now, meter), open_store(settings.output)
     present = source.now(now)
-    reader = _remembering(source, settings, environ, store, present, log)
-    if split(settings.metrics)[0]:
-        source = reader = Derived(source, reader, shares=settings.source == "monitoring" and reader is source)
-    span = window(settings, present)
-    every = slices(queries(settings, source), span, settings.parts)
+    derived, span = Derived(source, source), window(settings, present)
+    asked = queries(settings, derived)
+    ratios = [query for query in asked if query.metric in RATIOS]
+    reader = _remembering(source, settings, environ, store, present, log, {one.metric for one in derived.asked(ratios)})
+    if ratios:
+        shares = settings.source == "monitoring" and reader is source
+        source = reader = derived = Derived(source, reader, shares=shares)
+    every = slices(asked, span, settings.parts, derived.families)
     for words in _idle(settings, every):
         log("WARNING", "rule.unused", words)
     job = Job(
@@ -67,15 +70,24 @@ def _idle(settings: Settings, every: Iterable[Slice]) -> Iterator[str]:
 
 
 def _remembering(
-    source: Source, settings: Settings, environ: Mapping[str, str], store: Store, present: datetime, log: Log
+    source: Source,
+    settings: Settings,
+    environ: Mapping[str, str],
+    store: Store,
+    present: datetime,
+    log: Log,
+    again: Collection[str],
 ) -> Reader:
-    """The source with what it answered before, where that is asked for; other sources than Monitoring are at hand."""
+    """The source with what it answered before, where that is asked for; other sources than Monitoring are at hand.
+
+    `again` are the metrics of which ratios are.
+    """
     if settings.source != "monitoring" or settings.cache == "off":
         return source
     from job.sources.cached import Cached
 
     kept = store if settings.cache == "on" else open_store(settings.cache)
-    return Cached(source, kept, present, log, origin=stand_in(settings, environ))
+    return Cached(source, kept, present, log, origin=stand_in(settings, environ), again=again)
 
 
 def write_back(job: Job, numbers: Mapping[str, int], environ: Mapping[str, str], now: datetime) -> None:

@@ -1,6 +1,6 @@
 """Where time series come from."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +29,10 @@ class Descriptor:
     unit: str
     settle: timedelta
     keeps: timedelta | None = None
+
+
+Joined: TypeAlias = tuple[Query, Frame]
+"""Some of the series of a query."""
 
 
 class Reader(Protocol):
@@ -108,12 +112,26 @@ class Block:
 class Knowing(Reader, Protocol):
     """A reader that keeps what is known of the past of a day."""
 
+    def knows(self, query: Query) -> bool:
+        """Whether that is so of this query."""
+
     def known(self, query: Query, start: datetime, end: datetime, rows: int, days: Days) -> Iterator[Block]:
         """The query's series over `[start, end)`, so many at once, or over what of that time is not known.
 
         Raises:
             Scattered: they come in an order in which they cannot be told apart; what came before is not to be used.
         """
+
+
+@runtime_checkable
+class Joining(Reader, Protocol):
+    """A reader that answers several queries with what it reads once."""
+
+    def joins(self, queries: Collection[Query]) -> bool:
+        """Whether these are such."""
+
+    def together(self, queries: Collection[Query], start: datetime, end: datetime, most: int) -> Iterator[Joined]:
+        """The series of each query over `[start, end)`, about `most` of each held at once, in any order."""
 
 
 class Source(Reader, Protocol):

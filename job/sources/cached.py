@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -50,6 +50,9 @@ SHARES = 100
 GROWTH = 4
 """Shares that have grown to so many times that size are given up for smaller ones."""
 
+TAILS = 64 << 20
+"""So many bytes of what has not settled stay at hand for those who ask again."""
+
 AT_ONCE = 8
 """So many shares are read at once, of all queries together: those that are wanted now, and as many more as may be."""
 
@@ -84,8 +87,9 @@ class Cached:
     series, by the label that splits it or, without one, that by which its series differ; very many that no label tells
     apart are not kept. Each share has an object for each week, with
     its settled days from Monday on, and one for the day that has not settled to its end.
-    `origin` says which source it is, where the query does not. An object that cannot be used is named in the log and
-    its time read again; a store that refuses is named once, and then done without.
+    `origin` says which source it is, where the query does not. Of the metrics that are asked for `again`, since ratios
+    are made of them, what has not settled stays at hand, up to `TAILS` bytes. An object that cannot be used is named in
+    the log and its time read again; a store that refuses is named once, and then done without.
     """
 
     source: Counting
@@ -93,10 +97,12 @@ class Cached:
     present: datetime
     log: Log
     origin: str = ""
+    again: Collection[str] = ()
     margin: timedelta = MARGIN
     size: int = SHARE
     _refused: bool = field(default=False, init=False)
     _room: "_Room" = field(default_factory=lambda: _Room(AT_ONCE), init=False)
+    _tails: "dict[Query, Frame]" = field(default_factory=dict, init=False)
 
     def describe(self, query: Query) -> Descriptor:
         """Ask the source."""
@@ -115,6 +121,10 @@ class Cached:
             return
         for frame in self._shares(case, (start, end)):
             yield from cut(frame, rows)
+
+    def knows(self, query: Query) -> bool:  # noqa: ARG002 - others keep less
+        """Of every query."""
+        return True
 
     def known(self, query: Query, start: datetime, end: datetime, rows: int, days: Days) -> Iterator[Block]:
         """The same, or only what is not known of these days, of the shares where nothing before has changed."""
@@ -189,15 +199,24 @@ class Cached:
         begin = min(span[0], asked[0])
         held = self._held(shelf, span, hands)
         parts: list[tuple[Piece, Span]] = [(kept, _common(kept, span)) for kept in held.values()]
+        if tail := self._tails.get(shelf.query):
+            parts.append((_Read(tail), (max(tail.start, span[1], begin), min(tail.end, asked[1]))))
         parts = [(kept, part) for kept, part in parts if part[0] < part[1]]
         gaps = [*_gaps((part for _, part in parts), begin, asked[1])]
         read = [self._read(shelf, gap, hands) for gap in gaps]
         parts += zip(map(_Read, read), gaps, strict=True)
-        whole = joined(parts, (begin, asked[1]), shelf.query.step) if held else read[0]
+        whole = joined(parts, (begin, asked[1]), shelf.query.step) if len(parts) > 1 else read[0]
         parts.clear()
         read.clear()
         self._keep(shelf, whole, held, span, hands)
+        self._hold(shelf.query, whole, span[1])
         return alive(whole.columns(whole.column(asked[0]), whole.values.shape[1]))
+
+    def _hold(self, query: Query, whole: Frame, settled: datetime) -> None:
+        """Leave at hand what has not settled of a metric that is asked for again."""
+        tail = _cut(whole, (settled, whole.end)) if query.metric in self.again else None
+        if tail and tail.values.size and sum(one.values.nbytes for one in tuple(self._tails.values())) < TAILS:
+            self._tails.setdefault(query, Frame(tail.values.copy(), tail.start, tail.step, tail.labels))
 
     def _known(self, shelf: "_Shelf", days: Days) -> dict[datetime, carried.Opened]:
         """What is known of the past of these days; nothing where it is not that of all."""

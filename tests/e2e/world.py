@@ -52,6 +52,7 @@ class World:
             "STORAGE_EMULATOR_HOST": self.cloud.url,
             "NETANOMALY_SOURCE": "monitoring",
             "NETANOMALY_PROJECT": "p",
+            "NETANOMALY_METRICS": "vm",  # and no ratios of them
             "NETANOMALY_DETECTION": "textbook",  # no false alarm at all, so that tests can count
             "NETANOMALY_RETRY_FOR": "3s",
             **more,

@@ -21,8 +21,8 @@ T = TypeVar("T")
 MOST = 16
 """Into no more shares than this is a query split."""
 
-TURNS = 17
-"""So many shares are held one after the other; a prime, so that few of the streams that read one are empty."""
+TURNS = 97
+"""Into so many shares a query is split of which few are held at once; a prime, so that streams of one are not empty."""
 
 FEW = 1024
 """So many series are held at once where they cannot be had in smaller blocks, but in shares."""
@@ -65,11 +65,22 @@ def dividing(every: Collection[Mapping[str, str]], group_by: Collection[str]) ->
 
 def in_turn(read: Callable[[Sharing], Frame]) -> Iterator[Frame]:
     """What is read in shares of its series that are held one after the other, as many together as have few series."""
-    first = read(lambda query: share(query, {0}, TURNS))
-    yield first
-    many = max(1, FEW // max(1, len(first.labels)))
+    counts = list[int]()
+    for sharing in sharings(counts, FEW):
+        frame = read(sharing)
+        counts.append(len(frame.labels))
+        yield frame
+
+
+def sharings(counts: Sequence[int], most: int) -> Iterator[Sharing]:
+    """All shares, one after the other; after the first, of which the `counts` are known then, with about `most` series.
+
+    A count is that of the series of one of the queries that are shared out.
+    """
+    yield partial(share, wanted={0}, count=TURNS)
+    many = max(1, most // max(1, *counts))
     for low in range(1, TURNS, many):
-        yield read(partial(share, wanted=range(low, min(low + many, TURNS)), count=TURNS))
+        yield partial(share, wanted=range(low, min(low + many, TURNS)), count=TURNS)
 
 
 def _pattern(wanted: set[int], count: int, weight: int) -> str:
