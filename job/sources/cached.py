@@ -205,7 +205,8 @@ class Cached:
         gaps = [*_gaps((part for _, part in parts), begin, asked[1])]
         read = [self._read(shelf, gap, hands) for gap in gaps]
         parts += zip(map(_Read, read), gaps, strict=True)
-        whole = joined(parts, (begin, asked[1]), shelf.query.step) if len(parts) > 1 else read[0]
+        alone = len(parts) == len(read) == 1
+        whole = read[0] if alone else joined(parts, (begin, asked[1]), shelf.query.step)
         parts.clear()
         read.clear()
         self._keep(shelf, whole, held, span, hands)

@@ -114,7 +114,9 @@ def test_a_ratio_writes_the_same_from_shares_of_what_is_kept(server: MonitoringS
 
 
 def prepared(output: Path, **given: Any) -> Any:
-    return prepare(Settings.model_validate({"output": str(output), **given}), {}, NOW, Lines())[0].reader
+    return prepare(Settings.model_validate({"output": str(output), "metrics": "vm", **given}), {}, NOW, Lines())[
+        0
+    ].reader
 
 
 def test_only_monitoring_is_remembered_and_only_if_asked(tmp_path: Path) -> None:

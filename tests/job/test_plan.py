@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from job.config import Settings
 from job.errors import ConfigError
-from job.plan import EPOCH, Slice, Window, custom, mine, slices, until, whole, window
+from job.plan import EPOCH, Slice, Window, batches, custom, mine, slices, until, whole, window
 from job.query import Query
 from job.units import parse_time
 
@@ -59,6 +59,25 @@ def test_the_tasks_share_the_slices_without_rest_or_overlap(queries: int, length
     shares = [mine(every, index, count) for index in range(count)]
     assert sorted((s for share in shares for s in share), key=lambda s: s.name) == sorted(every, key=lambda s: s.name)
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 20))
+def test_a_task_has_all_that_is_read_together_unless_there_are_more_tasks(days: int, parts: int, count: int) -> None:
+    span = Window(NOW - days * timedelta(days=1), NOW, backfill=True)
+    queries = [query(name, split_by="l") for name in ("c", "a", "d", "b")]
+    every = slices(queries, span, parts, lambda some: {one: "f" for one in some if one.name in "abc"})
+    shares = [mine(every, index, count) for index in range(count)]
+    assert tuple(piece for share in shares for piece in share) == every
+    together = {(piece.day, piece.query.part): list[int]() for piece in every}
+    for index, share in enumerate(shares):
+        for piece in share:
+            if piece.query.name != "d":
+                together[piece.day, piece.query.part].append(index)
+    units = 2 * parts * len({piece.day for piece in every})
+    assert all(len(tasks) == 3 for tasks in together.values())
+    assert units < count or all(len(set(tasks)) == 1 for tasks in together.values())
+    batch = next(batches(tuple(piece for piece in every if piece.family)))
+    assert [piece.query.name for piece in batch] == ["a", "b", "c"] * (len(together) // parts)
 
 
 def test_slices_have_one_order_whatever_the_order_of_the_queries() -> None:

@@ -68,9 +68,11 @@ def test_the_source_answers_for_ratios_and_for_what_they_are_made_of() -> None:
     assert sorted(str(one) for part in parts for one in part.labels) == sorted(map(str, found.labels))
 
 
-def test_nothing_asked_is_still_the_default_preset() -> None:
+def test_nothing_asked_is_the_default_preset_and_its_ratios() -> None:
     plain = Synthetic(vms=2)
-    assert Derived(plain, plain).metrics(()) == plain.metrics(())
+    queries = Derived(plain, plain).metrics(())
+    assert queries[: len(plain.metrics(()))] == plain.metrics(())
+    assert {query.metric for query in queries[len(plain.metrics(())) :]} == set(PRESETS["vm-derived"])
 
 
 def test_names_of_ratios() -> None:
