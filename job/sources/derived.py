@@ -14,7 +14,7 @@ from job.query import Query
 from job.ratio import RATIOS, Ratio, family, split
 from job.sources import Block, Days, Descriptor, Joined, Knowing, Reader, Source, blocks, cut
 from job.sources.joined import alive, key
-from job.sources.monitoring.streams import Sharing, ahead, in_turn, sharings, splits
+from job.sources.monitoring.streams import FINE, Sharing, ahead, in_turn, sharings, splits
 
 Both: TypeAlias = tuple[Query, Query]
 """The queries of a ratio's two metrics."""
@@ -120,7 +120,7 @@ class Derived:
             counts.append(len(frame.labels))
             return frame
 
-        each = (self._together(queries, partial(read, sharing)) for sharing in sharings(counts, most))
+        each = (self._together(queries, partial(read, sharing)) for sharing in sharings(counts, most, FINE))
         yield from ahead(one for some in each for one in some)
 
     def _together(self, queries: Collection[Query], read: Callable[[Query], Frame]) -> Iterator[Joined]:

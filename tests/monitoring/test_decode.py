@@ -227,6 +227,7 @@ _pages = st.builds(
 
 
 @given(_pages)
+@example(series([point(NOW, field(2, 1 << 56) + field(15, 7), NOW)], "a", 2))  # none of its points is of a known shape
 @settings(max_examples=300, deadline=None)
 def test_any_page_reads_as_protobuf_reads_it(data: bytes) -> None:
     assert read(data) == by_protobuf(data)

@@ -502,6 +502,8 @@ def _chained(points: bytes, shape: _Shape, sizes: NDArray[np.int64]) -> _Found:
     edges = np.searchsorted(begins, np.append(0, bounds))
     counts = np.diff(edges)
     odd = _broken(begins, begins + shape.length + taken, edges, bounds)
+    if not rows.count:  # and a buffer of nothing, in which there are no places
+        return _Found(rows, counts, odd, np.empty(0))
     values, wrong = _integers(rows, shape.length, taken)
     if not odd:
         wrong |= rows.octets(shape.length - 2) != taken + 1

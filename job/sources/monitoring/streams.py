@@ -21,8 +21,11 @@ T = TypeVar("T")
 MOST = 16
 """Into no more shares than this is a query split."""
 
-TURNS = 97
-"""Into so many shares a query is split of which few are held at once; a prime, so that streams of one are not empty."""
+TURNS = 17
+"""So many shares are held one after the other; a prime, so that few of the streams that read one are empty."""
+
+FINE = 97
+"""The same, where what is held must be bounded however many series there are: not much fewer than there are endings."""
 
 FEW = 1024
 """So many series are held at once where they cannot be had in smaller blocks, but in shares."""
@@ -66,21 +69,21 @@ def dividing(every: Collection[Mapping[str, str]], group_by: Collection[str]) ->
 def in_turn(read: Callable[[Sharing], Frame]) -> Iterator[Frame]:
     """What is read in shares of its series that are held one after the other, as many together as have few series."""
     counts = list[int]()
-    for sharing in sharings(counts, FEW):
+    for sharing in sharings(counts, FEW, TURNS):
         frame = read(sharing)
         counts.append(len(frame.labels))
         yield frame
 
 
-def sharings(counts: Sequence[int], most: int) -> Iterator[Sharing]:
+def sharings(counts: Sequence[int], most: int, turns: int) -> Iterator[Sharing]:
     """All shares, one after the other; after the first, of which the `counts` are known then, with about `most` series.
 
     A count is that of the series of one of the queries that are shared out.
     """
-    yield partial(share, wanted={0}, count=TURNS)
+    yield partial(share, wanted={0}, count=turns)
     many = max(1, most // max(1, *counts))
-    for low in range(1, TURNS, many):
-        yield partial(share, wanted=range(low, min(low + many, TURNS)), count=TURNS)
+    for low in range(1, turns, many):
+        yield partial(share, wanted=range(low, min(low + many, turns)), count=turns)
 
 
 def _pattern(wanted: set[int], count: int, weight: int) -> str:
