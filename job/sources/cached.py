@@ -200,7 +200,7 @@ class Cached:
         held = self._held(shelf, span, hands)
         parts: list[tuple[Piece, Span]] = [(kept, _common(kept, span)) for kept in held.values()]
         if tail := self._tails.get(shelf.query):
-            parts.append((_Read(tail), (max(tail.start, span[1], begin), min(tail.end, asked[1]))))
+            parts.append((_Read(tail), (max(tail.start, begin), min(tail.end, asked[1]))))
         parts = [(kept, part) for kept, part in parts if part[0] < part[1]]
         gaps = [*_gaps((part for _, part in parts), begin, asked[1])]
         read = [self._read(shelf, gap, hands) for gap in gaps]
@@ -210,12 +210,12 @@ class Cached:
         parts.clear()
         read.clear()
         self._keep(shelf, whole, held, span, hands)
-        self._hold(shelf.query, whole, span[1])
+        self._hold(shelf.query, whole, span[1] - GROWN)
         return alive(whole.columns(whole.column(asked[0]), whole.values.shape[1]))
 
-    def _hold(self, query: Query, whole: Frame, settled: datetime) -> None:
-        """Leave at hand what has not settled of a metric that is asked for again."""
-        tail = _cut(whole, (settled, whole.end)) if query.metric in self.again else None
+    def _hold(self, query: Query, whole: Frame, since: datetime) -> None:
+        """Leave at hand what is not kept of a metric that is asked for again."""
+        tail = _cut(whole, (since, whole.end)) if query.metric in self.again else None
         if tail and tail.values.size and sum(one.values.nbytes for one in tuple(self._tails.values())) < TAILS:
             self._tails.setdefault(query, Frame(tail.values.copy(), tail.start, tail.step, tail.labels))
 
