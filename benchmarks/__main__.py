@@ -181,7 +181,7 @@ def ratios(short: bool) -> Iterator[Row]:
     with serving(machines, 15) as fleet:
         alone, before = measured("job", address=fleet.address, metrics="vm", **plain), fleet.told()["points"]
         both, read = measured("job", address=fleet.address, metrics=(), **plain), fleet.told()["points"]
-    what = f"whole run, 4 metrics of {machines:,} machines x 14 days and 3 ratios of them"
+    what = f"whole run, 4 metrics of {machines:,} machines x 14 days and 4 ratios of them"
     yield Row(f"{what}: points served", f"{read:,}", f"without ratios {before:,}", read / before, 1.0, most=True)
     yield Row("the same: CPU", _s(both), f"without ratios {_s(alone)}", both["cpu"] / alone["cpu"])
     yield Row("the same: peak memory", _mb(both), "1 GiB", both["peak"] / 2**30, 1.0, most=True)

@@ -149,7 +149,7 @@ def test_detectors_that_compare_series_have_each_metric_whole(server: Monitoring
     given: dict[str, Any] = {"detectors": ("zscore", "peers")}
     _, outcomes, log = ran(server, tmp_path / "out", **given)
     assert {outcome.status for outcome in outcomes} == {"done"}
-    assert len({outcome.slice.query for outcome in outcomes}) == 7
+    assert len({outcome.slice.query for outcome in outcomes}) == 8
     assert log.of("read.apart") == []
 
 
