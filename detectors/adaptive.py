@@ -369,14 +369,15 @@ class _Judge:
         begin, times = max(0, since * every - memory - day) // day * day, day // every
         born = np.argmax(~np.isnan(largest), axis=1)[:, None]
         grown = -(-int(born.max(initial=0) + _YOUNG * day) // day) * times
-        hours, since = tail.Hours(largest[:, begin:], day, max(2, warm)), since - begin // every
+        hours, since = tail.Hours(largest[:, begin:], day, max(2, warm), recent), since - begin // every
         laws = [tail.Law(detector.tail, _ODD), tail.Law(detector.rare, until=max(since, grown - begin // every))]
         last, rarest = hours.fits(every, recent, laws, since)
         (whole,) = hours.fits(day, memory, [tail.Law(detector.rare)], since // times)
         whole = tail.later(tail.repeat(whole, times), since % times)
         young = (begin // every + since + np.arange(rarest.start.shape[1])) * every < born + _YOUNG * day
         whole = tail.begin(whole, rarest, young | np.isnan(whole.start[:, : young.shape[1]]))
-        return tail.where(np.isnan(last.start) | (last.scale == 0), whole, last), whole
+        last = tail.where(np.isnan(last.start) | (last.scale == 0), whole, last)
+        return last, tail.where(whole.scale == 0, last, whole)  # equal ones say nothing of larger ones
 
 
 def _blocks(births: Places, time: int) -> Iterator[tuple[Places | slice, int]]:

@@ -10,8 +10,8 @@ less than the rest: their number teaches, their size does not (Epstein and Sobel
 (Balkema and de Haan 1974, Pickands 1975) fitted by moments (Hosking and Wallis 1987), its shape held between the
 exponential law's and a little more, as a few dozen numbers cannot tell it, and heavier while the mean is only known
 from k of them. Below u the logarithm runs straight to 0; from where s is too rare for any past to tell it goes on with
-the slope that it has there. Hourly maxima make one threshold mean one rate of alarms whatever the step of the series
-is, and however its noise hangs together within an hour.
+the slope that it has there. Where the past is short it counts by a part. Hourly maxima make one threshold mean one rate
+of alarms whatever the step of the series is, and however its noise hangs together within an hour.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -39,6 +39,10 @@ enormous, is an incident and hides no other; what comes again is learned. The sh
 
 _SURELY = 0.35
 """By this power of it the mean is that of what is no incident, by the rest of one that of all."""
+
+_UNSURE = 12
+"""A law of as many maxima is half as sure as one of very many: a series raised more than three times the alarms that
+were asked for in its second and third day, before its usual range was known."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,13 @@ class Law:
 class Hours:
     """The hourly maxima of some series, NaN where one is unknown, to which tails are fitted.
 
-    They are whole days of `day` blocks. Where fewer than `least` maxima are known, so is no tail.
+    They are whole days of `day` blocks. Where fewer than `least` maxima are known, so is no tail; where they are fewer
+    than `enough`, a tail is the less sure.
     """
 
-    def __init__(self, largest: Floats, day: int, least: int) -> None:
+    def __init__(self, largest: Floats, day: int, least: int, enough: int = 0) -> None:
         self._known = np.where(np.isnan(largest), NONE, largest)
-        self._day, self._least = day, least
+        self._day, self._least, self._enough = day, least, enough
         self._groups: dict[int, Groups] = {}
 
     def fits(self, every: int, window: int, laws: Sequence[Law], since: int = 0) -> list[Tail]:
@@ -94,6 +99,7 @@ class Hours:
                 part = slice(some.start, some.stop if law.until is None else min(some.stop, law.until), some.step)
                 counted = count[part].ravel()
                 fitted = _fit(tops[-number:, : len(counted)], counted, usual[part].ravel(), law)
+                _doubt(fitted, counted, self._enough)
                 fitted[:, counted < self._least] = np.nan
                 answer[:, part] = fitted.reshape(4, -1, len(self._known))
         stops = [slice(since, law.until) for law in laws]
@@ -139,6 +145,14 @@ def _fit(top: Floats, count: Places, usual: Floats, law: Law) -> Floats:
     if law.odd:
         mean = _sure(mean, excess, beyond, np.rint(law.odd * count).astype(np.intp))
     return np.stack([start, np.maximum(beyond, 0.5) / np.maximum(count, 1), (1 - heavy) * mean, shape])
+
+
+def _doubt(fitted: Floats, count: Places, enough: int) -> None:
+    """Let the logarithms of laws that come from few maxima count by a part, beside those that come from `enough`."""
+    few = np.flatnonzero(count < enough)
+    part = (1 + _UNSURE / max(enough, 1)) / (1 + _UNSURE / np.maximum(count[few], 1))
+    fitted[1, few] **= part
+    fitted[2:, few] /= part
 
 
 def _largest(ordered: Floats, place: Places) -> Floats:

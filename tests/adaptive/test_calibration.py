@@ -57,6 +57,20 @@ def test_the_rate_of_false_alarms_is_the_one_that_was_asked_for(noise: str, step
     assert alarms_a_week(scores, threshold(20.0), 60 // step, (days - 14) / 7) >= 2.0
 
 
+def young(noise: str, asked: float) -> float:
+    """Of the alarms that were asked for, how many times as many a series raises in its second and third day."""
+    values = NOISES[noise](np.random.default_rng(7), (48, 3 * 288))
+    return alarms_a_week(Adaptive()(frame(values)).score[:, 288:], threshold(asked), 12, 2 / 7) / asked
+
+
+def test_a_series_is_hardly_louder_while_little_is_known_of_it() -> None:
+    assert np.mean([young(noise, 0.33) for noise in NOISES]) <= 1.6
+
+
+def test_equal_hours_of_small_counts_are_no_proof_that_none_is_larger() -> None:
+    assert young("counts", 0.33) <= 2.5
+
+
 def test_traffic_with_days_weeks_and_bursts_is_quiet() -> None:
     rng, day, days = np.random.default_rng(11), 288, 56
     time = np.arange(days * day)

@@ -219,6 +219,19 @@ def test_tails_by_several_laws_at_once_and_at_some_moments_are_those_of_each(eve
             np.testing.assert_array_equal(getattr(got, name), getattr(alone, name)[:, part])
 
 
+def test_of_fewer_maxima_than_are_enough_each_logarithm_counts_by_a_part() -> None:
+    past = np.random.default_rng(2).exponential(size=(1, 24 * 12))
+    past[0, 24 * 3 : 24 * 5] = np.nan
+    (plain,), (unsure,) = (tail.Hours(past, 24, 12, some).fits(24, 240, [tail.Law(0.2)]) for some in (0, 192))
+    for deviation in (0.5, 2.0, 5.0):
+        one, other = (tail.log_probability(np.full((1, 12), deviation), (t, t), 1)[0] for t in (plain, unsure))
+        for day in range(1, 12):
+            known = 24 * min(max(min(day, 3), day - 2), 8)
+            part = (1 + tail._UNSURE / 192) / (1 + tail._UNSURE / known)
+            assert other[day] == pytest.approx(part * one[day]), (deviation, day)
+    assert part == 1, "of as many as are enough nothing is taken off"
+
+
 def test_one_enormous_hour_hardly_widens_the_tail_and_one_a_day_does() -> None:
     past = np.abs(np.random.default_rng(2).normal(size=(1, 24 * 29)))
 
