@@ -288,6 +288,8 @@ def begin(tail: Tail, other: Tail, condition: NDArray[np.bool_]) -> Tail:
 
 def where(condition: NDArray[np.bool_], tail: Tail, other: Tail) -> Tail:
     """The tail where the condition holds, else the other."""
+    if not condition.any():
+        return other
     return _each(lambda one, two: np.asarray(np.where(condition, one, two), dtype=np.float64), tail, other)
 
 
