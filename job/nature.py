@@ -570,14 +570,14 @@ def _small_ones(of: Movement) -> Nature | None:
 
 
 def _leaving(of: Movement) -> Nature | None:
-    """Exfiltration-like: more goes out for each byte that comes in, in larger packets, or small answers come in."""
-    ratio, larger, smaller = of.rose("", "ratio"), of.rose("out", "packet size"), of.fell("in", "packet size")
-    if not ratio or not (larger or smaller) or of.drops:
+    """Exfiltration-like: more goes out for each byte that comes in, in larger packets.
+
+    Small answers alone would be those to a scan as well.
+    """
+    ratio, larger = of.rose("", "ratio"), of.rose("out", "packet size")
+    if not ratio or not larger or of.drops:
         return None
-    sizes = ((way, one) for way, one in (("out", larger), ("in", smaller)) if one)
-    evidence = [_for_each("out", ratio)]
-    evidence += [f"the mean size of {_WORDS[w]} packets became {quantity(m.observed, m.unit)}" for w, m in sizes]
-    return Nature("exfiltration-like", 0.55, tuple(evidence))
+    return Nature("exfiltration-like", 0.55, (_for_each("out", ratio), *_sizes(of)))
 
 
 def _arriving(of: Movement) -> Nature | None:
@@ -585,8 +585,7 @@ def _arriving(of: Movement) -> Nature | None:
     inverse, larger = of.rose("", "inverse"), of.rose("in", "packet size")
     if not inverse or not larger or of.drops:
         return None
-    size = f"the mean size of received packets became {quantity(larger.observed, larger.unit)}"
-    return Nature("volumetric surge", 0.55, (_for_each("in", inverse), size))
+    return Nature("volumetric surge", 0.55, (_for_each("in", inverse), *_sizes(of)))
 
 
 def _lopsided(of: Movement) -> Nature | None:
@@ -603,7 +602,14 @@ def _lopsided(of: Movement) -> Nature | None:
         flat = f"{risen} were not flagged, as {times:.2g} times as many mostly are"
         return Nature("partial loss", 0.55, (said, fell, flat))
     either = "less comes in, or more goes out" if more == "out" else "less goes out, or more comes in"
-    return Nature("asymmetry", SURE, (said, f"neither was flagged by itself: {either}"))
+    return Nature("asymmetry", SURE, (said, *_sizes(of), f"neither was flagged by itself: {either}"))
+
+
+def _sizes(of: Movement) -> Iterator[str]:
+    """Which mean sizes of packets changed."""
+    for way in ("out", "in"):
+        if size := of.move(way, "packet size"):
+            yield f"the mean size of {_WORDS[way]} packets became {quantity(size.observed, size.unit)}"
 
 
 def _for_each(way: Way, ratio: Move) -> str:

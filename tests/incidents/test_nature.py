@@ -143,7 +143,7 @@ def ratio(name: str, observed: float, expected: float, unit: str = "1") -> Anoma
         ),
         (
             [ratio("sent_per_received", 18, 5), ratio("received_packet_size", 130, 190, "By/packet")],
-            "exfiltration-like",
+            "asymmetry",
             "the mean size of received packets became 130 B/packet",
         ),
         (
