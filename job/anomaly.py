@@ -79,7 +79,8 @@ class Anomaly(BaseModel):
         description="How much past, where there is as much, each detector with a baseline judged by."
     )
     link: str | None = Field(
-        None, description="Metrics Explorer, at exactly this series and its time; null where it has none."
+        None,
+        description="Metrics Explorer, at exactly this series (of a ratio: those of its metrics) and its time; null where it has none.",
     )
     sentence: str = Field(description="The event in one sentence.")
 

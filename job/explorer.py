@@ -20,26 +20,30 @@ AROUND = timedelta(hours=6)
 def link(anomaly: Anomaly) -> str:
     """Metrics Explorer, in the project, at exactly the anomaly's series and the hours round it; else nothing.
 
-    The address has the form that the console itself gives it, which Google does not promise to keep.
+    Of a ratio, at the series of the two metrics that it is of. The address has the form that the console itself gives
+    it, which Google does not promise to keep.
     """
-    if "." not in anomaly.metric.partition("/")[0] or anomaly.metric in RATIOS or anomaly.resource.type in {"", "file"}:
+    if "." not in anomaly.metric.partition("/")[0] or anomaly.resource.type in {"", "file"}:
         return ""
+    ratio = RATIOS.get(anomaly.metric)
     aggregation = {
-        "perSeriesAligner": "ALIGN_RATE" if anomaly.unit.endswith("/s") else "ALIGN_MEAN",
+        "perSeriesAligner": "ALIGN_RATE" if ratio or anomaly.unit.endswith("/s") else "ALIGN_MEAN",
         "alignmentPeriod": f"{anomaly.step}s",
         "crossSeriesReducer": "REDUCE_SUM",
     }
-    shown = {"timeSeriesFilter": {"filter": _filter(anomaly), "aggregations": [aggregation]}}
-    state = {"xyChart": {"dataSets": [{**shown, "targetAxis": "Y1", "plotType": "LINE"}]}}
+    metrics = (ratio.top, ratio.bottom) if ratio else (anomaly.metric,)
+    shown = ({"filter": _filter(metric, anomaly), "aggregations": [aggregation]} for metric in metrics)
+    drawn = [{"timeSeriesFilter": one, "targetAxis": "Y1", "plotType": "LINE"} for one in shown]
+    state = {"xyChart": {"dataSets": drawn}}
     times = f"startTime={utc(anomaly.start - AROUND)};endTime={utc(anomaly.end + AROUND)}"
     page = quote(json.dumps(state, separators=(",", ":")), safe=":,")
     address = f"{EXPLORER};{times}?project={quote(anomaly.project, safe='')}&pageState={page}"
     return address if len(address) <= LONGEST else ""
 
 
-def _filter(anomaly: Anomaly) -> str:
-    """What Cloud Monitoring knows the series by."""
-    conditions = [f'metric.type="{_value(anomaly.metric)}"', f'resource.type="{_value(anomaly.resource.type)}"']
+def _filter(metric: str, anomaly: Anomaly) -> str:
+    """What Cloud Monitoring knows the anomaly's series of a metric by."""
+    conditions = [f'metric.type="{_value(metric)}"', f'resource.type="{_value(anomaly.resource.type)}"']
     conditions += [f'resource.label."{_value(k)}"="{_value(v)}"' for k, v in sorted(anomaly.resource.labels.items())]
     conditions += [f'{_label(k)}="{_value(v)}"' for k, v in sorted(anomaly.labels.items())]
     return " ".join(conditions)

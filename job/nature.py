@@ -646,7 +646,7 @@ LOOK = {
     "blackout": "whether it still answers, and what changed just before: routes, firewall rules, a deployment",
     "absent resource": "whether it was stopped, deleted or replaced (audit log); if not, whether it or its host failed",
     "partial loss": "what stands before it: health checks, routes, quotas, drops at its gateway",
-    "asymmetry": "routes and firewall rules of the direction that fell",
+    "asymmetry": "which direction changed: routes and firewall rules of one that fell, who sends it of one that rose",
     "level shift": "what was deployed or moved at that time; if that was wanted, nothing is to be done",
     "traffic shift": "what moved it (load balancer, failover, autoscaler), and whether those that gained can bear it",
     "saturation": "its limit (ports of a gateway, bandwidth of a link), and the heaviest user behind it",

@@ -183,11 +183,20 @@ def test_the_link_opens_metrics_explorer_at_the_series_and_its_time() -> None:
     assert "startTime=2026-11-21T21:10:00Z;endTime=2026-11-22T09:40:00Z" in unquote(parts.path)
 
 
+def test_the_link_of_a_ratio_opens_both_of_its_metrics() -> None:
+    (incident,) = group([anomaly(metric="derived.netanomaly/vm/received_packet_size", unit="By/packet")])
+    state = json.loads(parse_qs(urlsplit(incident.link).query)["pageState"][0])
+    shown = [one["timeSeriesFilter"] for one in state["xyChart"]["dataSets"]]
+    for one, name in zip(shown, ("bytes", "packets"), strict=True):
+        assert f'metric.type="compute.googleapis.com/instance/network/received_{name}_count"' in one["filter"]
+        assert 'metric.label."instance_name"="web-1"' in one["filter"]
+        assert one["aggregations"][0]["perSeriesAligner"] == "ALIGN_RATE"
+
+
 @pytest.mark.parametrize(
     "given",
     [
         {"resource": {"type": "file", "labels": {}}, "metric": "bytes_in"},
-        {"metric": "derived.netanomaly/vm/received_packet_size"},
         {"labels": {"endless": "x" * 10_000}},
     ],
 )
