@@ -80,7 +80,8 @@ class Anomaly(BaseModel):
     )
     link: str | None = Field(
         None,
-        description="Metrics Explorer, at exactly this series (of a ratio: those of its metrics) and its time; null where it has none.",
+        description="Metrics Explorer, at exactly this series (of a ratio: those of its metrics) and its time; null "
+        "where it has none.",
     )
     sentence: str = Field(description="The event in one sentence.")
 
