@@ -211,7 +211,7 @@ def _words(totals: dict[str, Any]) -> Iterator[str]:
     if totals["tested"] or not totals["slices"]["complete"]:
         yield f"{totals['flagged']} anomalies in {totals['tested']:,} tested points of {totals['series']:,} series"
     if totals["warming_up"]:
-        yield f"{totals['warming_up']} series are warming up: too young to be judged"
+        yield f"{totals['warming_up']} series are warming up: too few points yet to be judged"
     if totals["suppressed"]:
         rules = ", ".join(f"{n} by {rule}" for rule, n in totals["suppressed"].items())
         yield f"points held back as too small or too short to tell: {rules}"
