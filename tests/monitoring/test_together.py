@@ -19,7 +19,7 @@ from job.presets import PRESETS
 from job.query import Query
 from job.ratio import RATIOS
 from job.run import Task, run
-from job.slices import Outcome
+from job.slices import Outcome, rounds
 from job.sources.derived import Derived
 from job.sources.joined import stacked
 from job.sources.synthetic import Synthetic
@@ -143,6 +143,16 @@ def test_from_a_cache_ratios_take_what_has_not_settled_from_their_metrics(
         assert log.of("cache.ignored") == []
     ran(server, tmp_path / "plain", now=now)
     assert objects(tmp_path / "both") == objects(tmp_path / "plain")
+
+
+def test_over_a_cache_ratios_wait_until_their_metrics_are_kept(server: MonitoringServer, tmp_path: Path) -> None:
+    plain = {"source": "monitoring", "project": "p", "monitoring_endpoint": server.endpoint, "output": str(tmp_path)}
+    job, every, _ = prepare(Settings.model_validate({**plain, "cache": "on"}), {}, NOW, Lines())
+    first, last = ([{piece.query.metric for piece in some} for some in groups] for groups in rounds(job, every))
+    assert sorted(map(sorted, first)) == sorted([name] for name in VM.values())
+    assert sorted(map(sorted, last)) == sorted([name] for name in RATIOS if "/vm/" in name)
+    job, every, _ = prepare(Settings.model_validate(plain), {}, NOW, Lines())
+    assert [len({piece.query for piece in some}) for groups in rounds(job, every) for some in groups] == [8]
 
 
 def test_detectors_that_compare_series_have_each_metric_whole(server: MonitoringServer, tmp_path: Path) -> None:
