@@ -12,6 +12,7 @@ from job.log import plain_lines
 from job.plan import whole
 from job.query import Query
 from job.slices import Job
+from job.sources.derived import read_for
 from job.store.probe import check as probe
 from job.units import clean
 
@@ -20,7 +21,7 @@ def check(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     """Try the source and the store, and say what is missing."""
     job, every, _ = prepare(settings, environ, now, plain_lines())
     status = 0
-    for query in dict.fromkeys(piece.query for piece in every):
+    for query in read_for(job.source, (piece.query for piece in every)):
         status = max(status, _tried(f"read {query.metric} of {query.project}", partial(_readable, job, query)))
     if settings.write_back:
         status = max(status, _tried(f"write metrics to {settings.write_back}", partial(_told, job, environ, now)))

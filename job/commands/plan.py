@@ -12,7 +12,7 @@ from job.log import plain_lines
 from job.plan import DAY, Slice, batches, mine, whole
 from job.query import Query
 from job.slices import Job, policy_of
-from job.sources.derived import Derived
+from job.sources.derived import read_for
 from job.units import clean, many, utc
 
 PRICE = 0.50
@@ -59,7 +59,7 @@ def _asked(job: Job, every: tuple[Slice, ...]) -> dict[Query, tuple[Slice, ...]]
     """For which days each query is asked: what ratios are of is read for them, or with them."""
     days = dict[Query, dict[date, Slice]]()
     for piece in every:
-        for query in job.source.asked((piece.query,)) if isinstance(job.source, Derived) else (piece.query,):
+        for query in read_for(job.source, (piece.query,)):
             days.setdefault(query, {})[piece.day] = piece
     return {query: tuple(some.values()) for query, some in days.items()}
 

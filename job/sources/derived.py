@@ -173,6 +173,11 @@ class Derived:
         return self._queries[metric]
 
 
+def read_for(source: Source, queries: Iterable[Query]) -> tuple[Query, ...]:
+    """What has to be read to answer these: of ratios their metrics, each once."""
+    return source.asked(queries) if isinstance(source, Derived) else tuple(dict.fromkeys(queries))
+
+
 def _possible(queries: Iterable[Query]) -> tuple[str, ...]:
     """The ratios of which both metrics are among the queries."""
     there = {query.metric for query in queries}

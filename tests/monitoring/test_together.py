@@ -12,6 +12,7 @@ import pytest
 
 from detectors import Frame
 from job import memory
+from job.commands.check import check
 from job.commands.prepare import prepare
 from job.config import Settings
 from job.plan import mine
@@ -153,6 +154,16 @@ def test_over_a_cache_ratios_wait_until_their_metrics_are_kept(server: Monitorin
     assert sorted(map(sorted, last)) == sorted([name] for name in RATIOS if "/vm/" in name)
     job, every, _ = prepare(Settings.model_validate(plain), {}, NOW, Lines())
     assert [len({piece.query for piece in some}) for groups in rounds(job, every) for some in groups] == [8]
+
+
+def test_what_is_checked_is_what_is_read(
+    server: MonitoringServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"source": "monitoring", "project": "p", "monitoring_endpoint": server.endpoint, "output": str(tmp_path)}
+    assert check(Settings.model_validate(given), {}, NOW) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert sorted(line.split()[2] for line in said[:-1]) == sorted(VM.values())
+    assert all(f"{MACHINES} series in the last hour" in line for line in said[:-1])
 
 
 def test_detectors_that_compare_series_have_each_metric_whole(server: MonitoringServer, tmp_path: Path) -> None:
