@@ -109,13 +109,13 @@ def split_labels(labels: Labels) -> tuple[Resource, dict[str, str]]:
 
 
 @lru_cache(maxsize=1024)
-def _parted(keys: tuple[str, ...]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+def _parted(keys: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
     """The labels of the resource and the others, each with the name that it has there."""
     mine = [key for key in sorted(keys) if key.startswith("resource.labels.")]
     others = [key for key in sorted(keys) if key not in {*mine, "resource.type"}]
     return (
-        [(key, key.removeprefix("resource.labels.")) for key in mine],
-        [(key, key.removeprefix("metric.labels.")) for key in others],
+        tuple((key, key.removeprefix("resource.labels.")) for key in mine),
+        tuple((key, key.removeprefix("metric.labels.")) for key in others),
     )
 
 

@@ -122,7 +122,7 @@ class Cached:
         for frame in self._shares(case, (start, end)):
             yield from cut(frame, rows)
 
-    def knows(self, query: Query) -> bool:  # noqa: ARG002 - others keep less
+    def knows(self, query: Query) -> bool:  # noqa: ARG002 - it is so of each
         """Of every query."""
         return True
 
