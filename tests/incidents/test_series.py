@@ -112,6 +112,8 @@ def test_a_trace_tells_what_was_before_and_what_stayed() -> None:
     trace = trace.model_copy(update={"expected": [8.0] * 12 + [10.0, 12.5, 10.0, 0.0, None, 10.0] + [8.0] * 12})
     assert shape(trace, at) == Shape(flat=0.0, before=10.0, stays=0.75, onset=1.0, factor=5.0)
     assert shape(trace.model_copy(update={"expected": []}), at).factor is None, "what is cut off is no reason to fail"
+    burst = trace.model_copy(update={"value": [*values[:12], 500.0, *values[13:]]})
+    assert shape(burst, at).factor == 5.0, "one point says nothing of where it stays"
     late = event("in bytes", 50, 10, start=NIGHT + 140 * MINUTE, minutes=10)
     assert shape(trace, late).stays is None, "nobody knows yet"
 
