@@ -169,16 +169,23 @@ def ledger(store: Store, since: datetime, until: datetime, problems: list[str]) 
 def entries(name: str, data: bytes, problems: list[str]) -> Iterator[Incident]:
     """The published incidents of one object."""
     for number, line in enumerate(data.splitlines(), start=1):
-        try:
-            incident = Incident.model_validate_json(line)
-        except ValidationError as error:
-            fault = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in fault["loc"])
-            problems.append(f"{name} line {number} is no incident record: {where or 'the line'}: {fault['msg']}")
+        incident = entry(line)
+        if isinstance(incident, str):
+            problems.append(f"{name} line {number} is no incident record: {incident}")
             continue
         if incident.schema_ > SCHEMA:
             problems.append(f"{name} line {number} has schema {incident.schema_}; this program knows up to {SCHEMA}")
         yield incident
+
+
+def entry(line: bytes) -> Incident | str:
+    """The published incident of a line, or why it is none."""
+    try:
+        return Incident.model_validate_json(line)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        return f"{where or 'the line'}: {fault['msg']}"
 
 
 def judged(looked: Sequence[Looked]) -> Judged:

@@ -10,7 +10,7 @@ from time import sleep
 from typing import Any, Literal
 
 from job.errors import Conflict, Failed, NetanomalyError
-from job.found import LEDGER, Found, entries, find
+from job.found import LEDGER, Found, entry, find
 from job.incident import APART, Incident, rank
 from job.log import Log
 from job.mutes import Mutes
@@ -154,6 +154,28 @@ def one_day(telling: Telling, day: date, skipped: Sequence[Skipped] = (), of: st
     return told
 
 
+@dataclass(frozen=True)
+class Published:
+    """The incidents of an object by id, with the lines that they stand in; `odd` are those that cannot be read."""
+
+    known: Mapping[str, Incident]
+    lines: Mapping[str, bytes]
+    odd: tuple[bytes, ...]
+
+    def rewritten(self, after: Mapping[str, Incident]) -> bytes:
+        """The object with what became of its incidents: a line that did not change, or is odd, stays as it was."""
+        order = sorted(after.values(), key=lambda i: (i.start, i.id))
+        told = [self.lines[i.id] if self.known.get(i.id) == i else i.line().encode() for i in order]
+        return b"".join(line + b"\n" for line in (*told, *self.odd))
+
+
+def _published(data: bytes) -> Published:
+    read = [(entry(line), line) for line in data.splitlines()]
+    known = {i.id: i for i, _ in read if isinstance(i, Incident)}
+    lines = {i.id: line for i, line in read if isinstance(i, Incident)}
+    return Published(known, lines, tuple(line for i, line in read if not isinstance(i, Incident)))
+
+
 def tell(telling: Telling, found: Found, day: date) -> tuple[tuple[Incident, ...], frozenset[str]]:
     """Bring the ledger up to date, and log what that changed; the incidents as they are published now, and the new."""
     loud = [i.id for i in found.incidents if not i.muted]
@@ -180,17 +202,17 @@ def _written(telling: Telling, name: str, mine: Sequence[Incident], day: date, *
     for _ in range(5):
         there = _free(telling, name)
         data, head = (there.data, there.head) if there else (b"", None)
-        known = {i.id: i for i in entries(name, data, [])}
-        after = _after(known, mine, sweep=sweep)
+        before = _published(data)
+        after = _after(before.known, mine, sweep=sweep)
         try:
-            if changes := [change for change in _changes(known, after) if change not in said]:
+            if changes := [change for change in _changes(before.known, after) if change not in said]:
                 head = telling.store.put(name, data, meta={CLAIM: telling.writer}, replaces=head)
             for change in changes:
                 _say(telling, change, day)
                 said.append(change)
-            lines = "".join(i.line() + "\n" for i in sorted(after.values(), key=lambda i: (i.start, i.id))).encode()
-            if lines != data or (head and CLAIM in head.meta):
-                telling.store.put(name, lines, replaces=head)
+            written = before.rewritten(after)
+            if written != data or (head and CLAIM in head.meta):
+                telling.store.put(name, written, replaces=head)
         except Conflict:
             continue
         return said

@@ -278,6 +278,21 @@ def test_what_cannot_be_read_is_named_in_the_log_and_the_rest_is_told(tmp_path: 
     assert "metric=y/p.part-00.jsonl line 1" in said["message"]
 
 
+def test_a_published_line_that_cannot_be_read_stays_when_its_day_is_written_again(tmp_path: Path) -> None:
+    teller, name = Teller(tmp_path), f"incidents/date={DAY:%Y-%m-%d}/incidents.jsonl"
+    teller.write(ON)
+    teller.tell()
+    (line,) = tmp_path.joinpath(name).read_bytes().splitlines()
+    other = {"schema": 2, "id": "e" * 16, "anomalies": ["f" * 16], "over": True, "cause": "known later"}
+    newer = json.dumps(json.loads(line) | other)
+    put_over(teller.store, name, line + b"\n" + newer.encode() + b"\n" + line[:300] + b"\n")
+    teller.write(OVER)
+    assert ("closed", "INFO") in teller.tell()
+    after = tmp_path.joinpath(name).read_bytes().splitlines()
+    assert after[1:] == [newer.encode(), line[:300]]
+    assert json.loads(after[0])["state"] == "closed"
+
+
 def test_a_report_that_fails_is_an_error_and_no_crash(tmp_path: Path) -> None:
     bench(tmp_path, hours=1).run()
     (tmp_path / "reports").write_text("in the way")
