@@ -13,6 +13,7 @@ from detectors.blocks import Floats
 from detectors.calendar import Calendar
 from detectors.crossing import Places, crossing
 from detectors.deviates import deviates, log_probability
+from detectors.duration import text
 from detectors.frame import Frame
 from detectors.scores import CAP, RELATIVE_FLOOR, Scores
 
@@ -116,14 +117,14 @@ class Adaptive:
         if self.days < 1:
             raise ValueError(f"days is {self.days}; a daily profile needs at least one day")
         if not _DAY <= self.recent <= self.memory:
-            raise ValueError(f"recent {self.recent} is not between one day and memory {self.memory}")
+            raise ValueError(f"recent {text(self.recent)} is not between one day and memory {text(self.memory)}")
         for name, part in (("tail", self.tail), ("rare", self.rare)):
             if not 0 < part < 1:
                 raise ValueError(f"{name} {part} is not a part of the hours: it lies between 0 and 1")
         if not 0 <= self.strongest <= 1:
             raise ValueError(f"strongest {self.strongest} is not a weight between 0 and 1")
         if not timedelta(0) < self.warm_up <= self.recent:
-            raise ValueError(f"warm_up {self.warm_up} is not between nothing and recent {self.recent}")
+            raise ValueError(f"warm_up {text(self.warm_up)} is not between nothing and recent {text(self.recent)}")
 
     @property
     def history(self) -> timedelta:

@@ -27,11 +27,13 @@ def parse(text: str) -> timedelta:
 def text(duration: timedelta) -> str:
     """Write a duration of whole seconds in its largest units; the inverse of `parse`.
 
-    >>> text(timedelta(minutes=90)), text(timedelta(days=7))
-    ('1h30m', '7d')
+    >>> text(timedelta(minutes=90)), text(timedelta(days=7)), text(-timedelta(hours=1))
+    ('1h30m', '7d', '-1h')
     """
     rest = round(duration.total_seconds())
-    if rest <= 0:
+    if rest < 0:
+        return f"-{text(-duration)}"
+    if not rest:
         return "0s"
     words = []
     for unit in "dhms":

@@ -70,7 +70,7 @@ class Ewma:
     adopt: timedelta = timedelta(hours=6)
 
     def __post_init__(self) -> None:
-        check(self, self.half_life)
+        check(self, half_life=self.half_life)
 
     @property
     def history(self) -> timedelta:

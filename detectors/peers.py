@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.blocks import Floats, median
+from detectors.duration import text
 from detectors.frame import Frame, Labels
 from detectors.names import prefix
 from detectors.scores import Scores, score
@@ -75,7 +76,7 @@ class Peers:
 
     def __post_init__(self) -> None:
         if self.window < timedelta(hours=1):
-            raise ValueError(f"window {self.window} is under an hour; what is usual takes longer to tell")
+            raise ValueError(f"window {text(self.window)} is under an hour; what is usual takes longer to tell")
 
     @property
     def history(self) -> timedelta:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from detectors import network
 from detectors.blocks import Floats, by_rows, enough, median
+from detectors.duration import text
 from detectors.frame import Frame
 from detectors.scores import RELATIVE_FLOOR, Scores
 from detectors.settings import check
@@ -96,7 +97,7 @@ class Seasonal:
     def __post_init__(self) -> None:
         check(self)
         if self.tolerance < timedelta(0):
-            raise ValueError(f"tolerance {self.tolerance} is negative")
+            raise ValueError(f"tolerance {text(self.tolerance)} is negative")
 
     @property
     def history(self) -> timedelta:

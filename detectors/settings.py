@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Protocol
 
+from detectors.duration import text
+
 
 class Guarded(Protocol):
     """The settings of a detector whose baseline far points do not teach."""
@@ -20,15 +22,18 @@ class Guarded(Protocol):
         """From how many deviations on a point is far."""
 
 
-def check(settings: Guarded, *others: timedelta, window: timedelta | None = None) -> None:
+def check(settings: Guarded, *, window: timedelta | None = None, **others: timedelta) -> None:
     """Refuse settings that make no sense: `others` are durations, too, and the `window` is what must hold the warm-up.
 
     Raises:
         ValueError: a duration or the guard is not positive, or the warm-up is longer than the window.
     """
-    if min(settings.warm_up, settings.adopt, *others) <= timedelta(0):
-        raise ValueError(f"{settings} has a duration that is not positive")
+    for name, duration in {"warm_up": settings.warm_up, "adopt": settings.adopt, **others}.items():
+        if duration <= timedelta(0):
+            raise ValueError(f"{name} {text(duration)} is not positive")
     if window is not None and settings.warm_up > window:
-        raise ValueError(f"warm_up {settings.warm_up} is longer than the window {window}, which never holds it")
+        raise ValueError(
+            f"warm_up {text(settings.warm_up)} is longer than the window {text(window)}, which never holds it"
+        )
     if not settings.guard > 0:
         raise ValueError(f"guard {settings.guard} is not a positive number of deviations")

@@ -9,6 +9,7 @@ import numpy as np
 from detectors.blocks import Floats, by_tiles, enough
 from detectors.carried import Carried, full, packed, unpacked
 from detectors.decomposition import TILE, Spans, ending
+from detectors.duration import text
 from detectors.frame import Frame
 from detectors.guard import Bools, Guard, Rows
 from detectors.robust import mean_period
@@ -90,7 +91,7 @@ class Stl:
 
     def __post_init__(self) -> None:
         if self.window % _DAY or self.window < 2 * _DAY:
-            raise ValueError(f"window {self.window} is not whole days, at least two")
+            raise ValueError(f"window {text(self.window)} is not whole days, at least two")
         check(self, window=self.window)
 
     @property
@@ -123,7 +124,9 @@ class Stl:
     ) -> tuple[Scores, Carried]:
         day = _DAY // frame.step
         if _DAY % frame.step or day < 2:
-            raise ValueError(f"step {frame.step} leaves no daily season: take one that divides a day, as 5m, 15m or 1h")
+            raise ValueError(
+                f"step {text(frame.step)} leaves no daily season: take one that divides a day, as 5m, 15m or 1h"
+            )
         guard, lead = Guard(self.guard, frame.periods(self.adopt), day), -frame.origin % day
         window, least, at = frame.periods(self.window), frame.periods(self.warm_up), border(midnight, day, lead)
         if carried:  # what is before is in there

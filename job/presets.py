@@ -194,15 +194,18 @@ def expand(names: Iterable[str] = ()) -> tuple[Spec, ...]:
     return tuple(found.values())
 
 
+def spec(metric: str) -> Spec:
+    """How a metric type is read: as its preset says, if it has one."""
+    return _KNOWN.get(metric, Spec(metric))
+
+
 def _expand(name: str) -> tuple[Spec, ...]:
     if name in PRESETS:
         return PRESETS[name]
     if name in GROUPS:
         return tuple(spec for preset in GROUPS[name] for spec in PRESETS[preset])
-    if name in _KNOWN:
-        return (_KNOWN[name],)
-    if _TYPE.fullmatch(name):
-        return (Spec(name),)
+    if name in _KNOWN or _TYPE.fullmatch(name):
+        return (spec(name),)
     raise ConfigError(
         f"no preset {name!r}; there are: {', '.join(sorted([*PRESETS, *GROUPS]))}; "
         "or give a full metric type such as compute.googleapis.com/instance/network/sent_bytes_count"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from detectors import Detector, Frame
 from detectors.detector import banded
+from detectors.duration import text
 from job.answer import blamed, checked
 from job.errors import ConfigError
 from job.judge import flags
@@ -40,7 +41,7 @@ def frame_of(stamps: NDArray[np.int64], values: NDArray[np.float64], step: timed
     places = stamps // size
     first, width = int(places.min()), int(places.max() - places.min()) + 1
     if width > COLUMNS:
-        raise ConfigError(f"its stamps span {width:,} steps of {step}; give the step that it has with --step")
+        raise ConfigError(f"its stamps span {width:,} steps of {text(step)}; give the step that it has with --step")
     columns = (places - first).astype(np.intp)
     known = measured(values)
     count = np.bincount(columns[known], minlength=width)

@@ -31,7 +31,7 @@ from job.mutes import Mutes, Quiet, hidden
 from job.past import Past, sample
 from job.plan import DAY, Slice, until
 from job.policy import Policy
-from job.presets import PRESETS
+from job.presets import GROUPS, PRESETS, expand
 from job.query import Query
 from job.ratio import PRESETS as RATIO_PRESETS
 from job.ratio import RATIOS
@@ -462,8 +462,9 @@ def policy_of(settings: Settings, query: Query) -> Policy:
 
 
 def names(query: Query) -> tuple[str, ...]:
-    """What rules may call a query's metric: its type, its name, and its presets."""
-    types = {name: [spec.type for spec in specs] for name, specs in PRESETS.items()} | RATIO_PRESETS
+    """What rules may call a query's metric: its type, its name, its presets and their groups."""
+    types = {name: tuple(spec.type for spec in expand((name,))) for name in (*PRESETS, *GROUPS)}
+    types |= RATIO_PRESETS | {"derived": tuple(RATIOS)}
     return (query.metric, query.name, *(name for name, each in types.items() if query.metric in each))
 
 

@@ -143,5 +143,5 @@ def test_the_middle_of_the_others_is_that_of_plain_loops() -> None:
 
 
 def test_a_window_of_no_time_is_named() -> None:
-    with pytest.raises(ValueError, match="window 0:30:00 is under an hour"):
+    with pytest.raises(ValueError, match="window 30m is under an hour"):
         Peers(window=timedelta(minutes=30))

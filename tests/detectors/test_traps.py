@@ -1,11 +1,12 @@
 """Situations in which a plain detector cries wolf or sleeps, on each detector."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
-from detectors import CAP, Detector, Ewma, Seasonal, Stl, ZScore
+from detectors import CAP, Adaptive, Detector, Ewma, Seasonal, Stl, ZScore
 from tests.detectors.series import DAY, MONDAY, STEP, frame, noise, office
 
 HOUR = 12
@@ -280,6 +281,24 @@ def test_settings_that_make_no_sense_are_refused(made: type[Ewma]) -> None:
         made(adopt=timedelta(0))
     with pytest.raises(ValueError, match="is not a positive number"):
         made(guard=0.0)
+
+
+@pytest.mark.parametrize(
+    ("made", "given", "told"),
+    [
+        (ZScore, {"window": 6, "warm_up": 12}, "warm_up 12h is longer than the window 6h,"),
+        (Ewma, {"half_life": -1}, "half_life -1h is not"),
+        (Seasonal, {"tolerance": -1}, "tolerance -1h is"),
+        (Stl, {"window": 36}, "window 1d12h is not whole days"),
+        (Adaptive, {"recent": 12}, "recent 12h is not between one day and memory 28d"),
+        (Adaptive, {"warm_up": 250}, "warm_up 10d10h is not between nothing and recent 10d"),
+    ],
+)
+def test_what_is_said_of_settings_has_durations_as_people_write_them(
+    made: Callable[..., object], given: dict[str, int], told: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"^{told}"):
+        made(**{name: timedelta(hours=hours) for name, hours in given.items()})
 
 
 def test_a_warm_up_longer_than_the_window_is_refused() -> None:

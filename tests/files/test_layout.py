@@ -92,6 +92,23 @@ def test_a_long_file_has_a_series_per_set_of_labels(tmp_path: Path) -> None:
     assert read(files, rx).values[:, 0].tolist() == [1, 2]
 
 
+def test_a_preset_stands_for_those_of_its_metrics_that_are_recorded(tmp_path: Path) -> None:
+    sent, dropped = (
+        "compute.googleapis.com/instance/network/sent_bytes_count",
+        "compute.googleapis.com/firewall/dropped_packets_count",
+    )
+    write(tmp_path / "a.csv", f"ts,value,metric\n2026-11-22,1,{dropped}\n2026-11-22,1,{sent}\n2026-11-22,1,other\n")
+    files = Files(str(tmp_path))
+    assert [query.metric for query in files.metrics(("vm",))] == [sent]
+    assert {query.metric: query.missing for query in files.metrics(("all", "other"))} == {
+        sent: "absent",
+        dropped: "zero",
+        "other": "ignore",
+    }
+    with pytest.raises(ConfigError, match=rf"no metric 'lb' in .*; there are: {dropped}, {sent}, other$"):
+        files.metrics(("lb",))
+
+
 def test_series_are_in_the_order_of_their_labels(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", "ts,value,vm\n" + "".join(f"2026-11-22,{ord(vm)},{vm}\n" for vm in "cadb"))
     files = Files(str(tmp_path / "a.csv"))

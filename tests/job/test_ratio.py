@@ -96,6 +96,9 @@ def test_a_share_of_drops_is_told_from_a_hundredth_unless_somebody_says_otherwis
     assert policy_of(Settings(policy={"min_absolute": 0.2}), query).min_absolute == 0.2
     ruled = Settings(rule=[{"metrics": "nat-derived", "policy": {"min_absolute": 0.3}}])
     assert policy_of(ruled, query).min_absolute == 0.3
+    assert (
+        policy_of(Settings(rule=[{"metrics": "derived", "policy": {"min_absolute": 0.4}}]), query).min_absolute == 0.4
+    )
     assert policy_of(Settings(), query).absence == "ignore"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from detectors import Frame
 from detectors.duration import text
 from job.errors import ConfigError
-from job.presets import slug
+from job.presets import GROUPS, PRESETS, expand, slug, spec
 from job.query import Query, in_part
 from job.sources import Descriptor
 from job.sources.files.content import Place, contents, place, stem
@@ -41,10 +41,17 @@ class Files:
     step: timedelta = timedelta(minutes=5)
 
     def metrics(self, names: tuple[str, ...]) -> tuple[Query, ...]:
-        """A query for each metric of these names (none means all that the files hold)."""
-        wanted = {self._named(name): None for name in names} or self._series
+        """A query for each metric of these names (none means all that the files hold); of a preset, those held."""
+        wanted = {metric: None for name in names for metric in self._meant(name)} or self._series
         return tuple(
-            Query(metric=name, project=PROJECT, step=self.step, name=slug(name), split_by=_split_by(self._series[name]))
+            Query(
+                metric=name,
+                project=PROJECT,
+                step=self.step,
+                name=slug(name),
+                split_by=_split_by(self._series[name]),
+                missing=spec(name).missing,
+            )
             for name in wanted
         )
 
@@ -91,6 +98,11 @@ class Files:
         if not any(len(each.starts) for each in series.values()):
             raise ConfigError(f"the files of {self.input} hold no points; name another input")
         return {_checked(name): each for name, each in series.items() if len(each.starts)}
+
+    def _meant(self, name: str) -> tuple[str, ...]:
+        """The metrics that a name stands for: one of its own, or those of a preset that are recorded."""
+        preset = expand((name,)) if name in {*PRESETS, *GROUPS} else ()
+        return tuple(each.type for each in preset if each.type in self._series) or (self._named(name),)
 
     def _named(self, name: str) -> str:
         """The metric that goes by this name or this slug."""

@@ -163,7 +163,9 @@ class Synthetic:
 
 def _check_step(step: timedelta) -> None:
     if step < _MINUTE or step % _MINUTE or _DAY % step:
-        raise ConfigError(f"step {step} of the synthetic source; give whole minutes that divide a day, as 1m, 5m or 1h")
+        raise ConfigError(
+            f"step {text(step)} of the synthetic source; give whole minutes that divide a day, as 1m, 5m or 1h"
+        )
 
 
 def _specs(name: str) -> list[Spec]:
