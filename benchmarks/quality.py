@@ -12,118 +12,41 @@ FOLDER/<corpus>/<series>.csv (.csv.gz, .parquet) has a time and a value; FOLDER/
 Every method says of each point, by what came before it, whether it would have told it, with its own default cut; "past
 events muted" is no method, but the default where the labels of days before are known, which shows what bounds it. A
 window counts once, by any flag in it; flags outside all windows are false alarms, an hour of them at most one; up to an
-hour after a window nothing counts.
+hour after a window nothing counts. A second table says which events are told by whom, and what is measured of those that
+the default misses (`benchmarks.missed`).
 """
 
 import argparse
-import json
 import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import missed
+from benchmarks.labelled import HOUR, Series, outcome, rates, read, within
 from benchmarks.others import OTHERS, Method
-from detectors import Detector, Frame, Scores
+from detectors import Detector, Scores
 from detectors.detector import banded
+from detectors.deviates import alarms_a_week
 from job import lineup
-from job.backtest.events import EventScore, score_events
+from job.backtest.events import EventScore
 from job.config import Settings, load
 from job.judge import flags
 from job.record import Subject
-from job.rows import frame_of, spacing
-from job.sources.files.content import contents, place, stem
-from job.sources.files.table import table
 
-HOUR = 3600.0
-WEEK = 168 * HOUR
-
-Spans: TypeAlias = Sequence[tuple[float, float]]
-
-
-@dataclass(frozen=True, eq=False)
-class Series:
-    """One labelled series on the grid of its step; times in seconds since 1970, spans half-open."""
-
-    corpus: str
-    name: str
-    group: str
-    frame: Frame
-    stamps: NDArray[np.float64]
-    columns: NDArray[np.intp]
-    windows: Spans
-    judged: NDArray[np.bool_]
-    """Which of the rows count."""
-
-    @property
-    def step(self) -> float:
-        """Seconds between two columns."""
-        return self.frame.step.total_seconds()
-
-    @property
-    def weeks(self) -> float:
-        """How much of it is judged."""
-        return float(np.count_nonzero(self.judged)) * self.step / WEEK
-
-
-def read(folder: str, labels: Path) -> Iterator[Series]:
-    """The series of a folder that have labels."""
-    said = json.loads(labels.read_text())
-    for name, data in contents(place(folder)):
-        corpus, _, _ = name.rpartition("/")
-        told = said.get(corpus, {}).get(stem(name))
-        rows = table(data, name) if told is not None else None
-        if rows is None:
-            continue
-        (values,) = rows.values.values()
-        frame, columns = frame_of(rows.stamps, values, spacing(rows.stamps))
-        yield _series(corpus, stem(name), frame, rows.stamps / 1e6, columns, told)
-
-
-def _series(
-    corpus: str,
-    name: str,
-    frame: Frame,
-    stamps: NDArray[np.float64],
-    columns: NDArray[np.intp],
-    told: Mapping[str, Any],
-) -> Series:
-    step = frame.step.total_seconds()
-    windows = _spans(told.get("windows", ()), step)
-    since = told.get("eval_from")
-    judged = stamps >= (_seconds(since) if since else stamps.min() + np.ptp(stamps) / 10)
-    for start, end in _spans(told.get("ignore", ()), step):
-        judged &= (stamps < start) | (stamps >= end) | _within(stamps, windows)
-    windows = [span for span in windows if (_within(stamps, [span]) & judged).any()]
-    return Series(corpus, name, f"{corpus}/{told.get('group', name)}", frame, stamps, columns, windows, judged)
-
-
-def _spans(given: Sequence[Sequence[str]], step: float) -> list[tuple[float, float]]:
-    return [(_seconds(first), _seconds(last) + step) for first, last in given]
-
-
-def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
-
-
-def _within(stamps: NDArray[np.float64], spans: Spans) -> NDArray[np.bool_]:
-    inside = np.zeros(len(stamps), dtype=bool)
-    for start, end in spans:
-        inside |= (stamps >= start) & (stamps < end)
-    return inside
+DEFAULT, MUTED = "netanomaly, **the default**", "netanomaly, the default, past events muted"
 
 
 def methods() -> dict[str, Callable[[Series], NDArray[np.bool_]]]:
     """Every method by its name; the first is the default."""
     ours = {f"netanomaly, {name}": _ours(settings) for name, settings in _settings().items()}
-    ours["netanomaly, the default, past events muted"] = _ours(load({}, {}, str), _muted)
+    ours[MUTED] = _ours(load({}, {}, str), _muted)
     return ours | {name: _other(method) for name, method in OTHERS.items()}
 
 
@@ -142,7 +65,7 @@ def _muted(detector: Detector, series: Series, cut: float) -> Scores:
     """The scores where somebody has muted every event before the day of a point, so that none of them has taught."""
     frame = series.frame
     starts = np.asarray(frame.start.timestamp() + series.step * np.arange(frame.values.shape[1]), dtype=np.float64)
-    event, day = _within(starts, series.windows), (starts // (24 * HOUR)).astype(np.intp)
+    event, day = within(starts, series.events), (starts // (24 * HOUR)).astype(np.intp)
     answer = banded(detector, frame.without(event), cut)
     for one in np.unique(day[event]).tolist():
         columns = np.flatnonzero(day == one)
@@ -175,12 +98,6 @@ def _other(method: Method) -> Callable[[Series], NDArray[np.bool_]]:
         return method(series.frame.values[0], day, before)
 
     return told
-
-
-def outcome(series: Series, flagged: NDArray[np.bool_]) -> EventScore:
-    """What came of the series' windows, by flags on its grid."""
-    rows = flagged[series.columns] & series.judged
-    return score_events(series.windows, series.stamps[rows], max(HOUR, 2 * series.step), grace=HOUR)
 
 
 def difference(
@@ -256,14 +173,6 @@ def _cells(every: Sequence[Series], found: Sequence[EventScore], corpora: Sequen
     ]
 
 
-def rates(every: Sequence[Series], found: Sequence[EventScore]) -> dict[str, float]:
-    """The false alarms a series-week of each corpus."""
-    pairs: dict[str, list[tuple[int, float]]] = {}
-    for series, one in zip(every, found, strict=True):
-        pairs.setdefault(series.corpus, []).append((one.false_alarms, series.weeks))
-    return {corpus: sum(n for n, _ in each) / sum(weeks for _, weeks in each) for corpus, each in pairs.items()}
-
-
 def _lead(gain: tuple[float, float, float]) -> str:
     mean, low, high = gain
     return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]" + ("" if low > 0 or high < 0 else " not told apart")
@@ -295,8 +204,9 @@ def main(words: Sequence[str] | None = None) -> int:
     windows, weeks = sum(len(series.windows) for series in every), sum(series.weeks for series in every)
     scores = measure(every)
     print("\n".join(lines(every, scores, given.rounds)))
-    told = ", ".join(f"{corpus} {rate:.2g}" for corpus, rate in rates(every, next(iter(scores.values()))).items())
-    print(f"\nfalse alarms of the default, each series and week: {told}")
+    asked = alarms_a_week(load({}, {}, str).policy.cut)
+    print()
+    print("\n".join(missed.lines(every, scores, DEFAULT, MUTED, asked)))
     made = f"netanomaly {version('netanomaly')}, numpy {np.__version__}, Python {platform.python_version()}"
     print(f"\n{len(every)} series, {windows} events, {weeks:.0f} series-weeks; {made}")
     return 0
