@@ -12,8 +12,8 @@ FOLDER/<corpus>/<series>.csv (.csv.gz, .parquet) has a time and a value; FOLDER/
 Every method says of each point, by what came before it, whether it would have told it, with its own default cut; "past
 events muted" is no method, but the default where the labels of days before are known, which shows what bounds it. A
 window counts once, by any flag in it; flags outside all windows are false alarms, an hour of them at most one; up to an
-hour after a window nothing counts. A second table says which events are told by whom, and what is measured of those that
-the default misses (`benchmarks.missed`).
+hour after a window nothing counts. A second table says which events are told by whom, and what is measured of those
+that the default misses (`benchmarks.missed`).
 """
 
 import argparse
