@@ -58,6 +58,9 @@ What is held leaves so much less surely than what is sent.
 SHOWS = 4.0
 """So many times as much would be flagged, mostly: where it is not, the other direction has fallen, rather."""
 
+GONE = 0.02
+"""So small a part of what was expected is nothing."""
+
 STAYED = 0.7
 """What keeps so large a part of its deviation is at a new level."""
 
@@ -163,6 +166,11 @@ class Move:
     def added(self) -> float:
         """How many seconds of the expected were too much (or too little) in all."""
         return self.excess / self.expected if self.expected > 0 else float("inf")
+
+    @property
+    def gone(self) -> bool:
+        """Whether next to nothing was left for most of the time, of what may have been at nothing before, too."""
+        return not self.up and bool(self.kinds.get("drop", 0)) and max(self.ratio, self.factor or 0.0) <= GONE
 
     @property
     def silent(self) -> bool:
@@ -342,8 +350,8 @@ def absent(of: Movement) -> Nature | None:
 
 def blackout(of: Movement) -> Nature | None:
     """Blackout: traffic falls to nothing, in every direction that was looked at."""
-    down = {s: m for s, m in of.traffic.items() if m.kinds.get("zero", 0)}
-    if not down or any(s not in down for s in of.traffic):
+    down = {s: m for s, m in of.traffic.items() if m.kinds.get("zero", 0) or m.gone}
+    if not any(m.silent for m in down.values()) or any(s not in down for s in of.traffic):
         return None
     ways = {s.way for s in down}
     other = {s.way for s in of.judged if s.what in {"bytes", "packets"}} - ways

@@ -24,6 +24,7 @@ from job.meter import Meter
 from job.plan import Window, mine
 from job.publish import Telling, Told, page_name
 from job.publish import attempt as publish
+from job.ratio import RATIOS
 from job.run import Stopped, Task, exit_status
 from job.run import run as run_slices
 from job.slices import Job, Outcome
@@ -153,10 +154,12 @@ def _totals(outcomes: list[Outcome]) -> dict[str, Any]:
     """The run in numbers."""
     statuses = {s: sum(o.status == s for o in outcomes) for s in ("done", "complete", "kept", "waiting", "failed")}
     suppressed: dict[str, int] = {}
-    series: Counter[str] = Counter()
+    series, young, idle = Counter[str](), Counter[str](), Counter[str]()
     for outcome in outcomes:
         part = outcome.slice.name.partition("/")[2]
         series[part] = max(outcome.series, series[part])
+        few = idle if outcome.slice.query.metric in RATIOS else young
+        few[part] = max(len(outcome.warming_up), few[part])
         for rule, n in outcome.suppressed.items():
             suppressed[rule] = suppressed.get(rule, 0) + n
     return {
@@ -164,7 +167,8 @@ def _totals(outcomes: list[Outcome]) -> dict[str, Any]:
         "series": series.total(),
         "tested": sum(o.tested for o in outcomes),
         "flagged": sum(len(o.anomalies) for o in outcomes),
-        "warming_up": sum(len(o.warming_up) for o in outcomes),
+        "warming_up": young.total(),
+        "idle": idle.total(),
         "suppressed": suppressed,
     }
 
@@ -212,6 +216,8 @@ def _words(totals: dict[str, Any]) -> Iterator[str]:
         yield f"{totals['flagged']} anomalies in {totals['tested']:,} tested points of {totals['series']:,} series"
     if totals["warming_up"]:
         yield f"{totals['warming_up']} series are warming up: too few points yet to be judged"
+    if totals["idle"]:
+        yield f"{totals['idle']} ratios have too few points to be judged: too little traffic, or too young"
     if totals["suppressed"]:
         rules = ", ".join(f"{n} by {rule}" for rule, n in totals["suppressed"].items())
         yield f"points held back as too small or too short to tell: {rules}"

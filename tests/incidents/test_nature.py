@@ -55,6 +55,12 @@ def test_a_surge_of_the_usual_packets_is_no_flood() -> None:
     assert named(event("in packets", 20_000, 1000), event("in bytes", 4e6, 200e3)).nature == "volumetric surge"
 
 
+@pytest.mark.parametrize(("left", "name"), [(10, "blackout"), (100, "unclassified")])
+def test_what_was_often_at_nothing_before_goes_with_a_blackout(left: float, name: str) -> None:
+    silent = [event(w, 0, 1000, kind="zero") for w in ("in bytes", "in packets", "out packets")]
+    assert named(*silent, event("out bytes", left, 1000)).nature == name
+
+
 def test_nothing_is_called_flat_that_was_not_judged() -> None:
     only = [event("out bytes", 30e6, 2e6)]
     assert nature(movement(only, judged=TRAFFIC)).name == "exfiltration-like"

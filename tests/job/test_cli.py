@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,25 @@ def test_without_a_terminal_the_log_goes_to_stdout_and_the_table_to_stderr(tmp_p
     assert written == "written to netanomaly-out"
     assert (tmp_path / page).read_text("utf-8").startswith("<!DOCTYPE html>")
     assert f"{len(found)} anomalies" in done.stderr
+
+
+def test_a_series_that_is_young_for_two_days_is_counted_once_and_an_idle_ratio_by_itself(tmp_path: Path) -> None:
+    sent, begin = "compute.googleapis.com/instance/network/{}_bytes_count", datetime(2026, 11, 10, tzinfo=UTC)
+    rows = ["time,metric,name,value"]
+    for hour in range(12 * 24 + 12):
+        for name, level, since in (
+            ("busy", 50e3, 0),
+            ("idle", 20e3 if hour % 24 == 12 else 1e3, 0),
+            ("new", 50e3, 284),
+        ):
+            if hour >= since:
+                stamp = f"{begin + timedelta(hours=hour):%Y-%m-%dT%H:%M:%SZ}"
+                rows += [f"{stamp},{sent.format(way)},{name},{level + hour % 7}" for way in ("sent", "received")]
+    (tmp_path / "in.csv").write_text("\n".join(rows) + "\n")
+    asked = ["--source", "files", "--input", "in.csv", "--step", "1h", "--from", "2026-11-21", "--detectors", "zscore"]
+    done = netanomaly("run", *asked, cwd=tmp_path, NETANOMALY_DETECTOR__ZSCORE__WARM_UP="1d")
+    assert "\n2 series are warming up: " in done.stderr, "new, sent and received"
+    assert "\n4 ratios have too few points to be judged: " in done.stderr, "idle and new, either way"
 
 
 def test_a_terminal_shows_the_table_and_no_json(tmp_path: Path) -> None:
