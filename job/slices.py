@@ -443,12 +443,12 @@ def _put(
 ) -> Head | None:
     """Write the slice's object, unless another run has meanwhile written one that covers more; what is there then."""
     for _ in range(5):
+        if _covered(there) > end:
+            return there
         try:
             return store.put(place, data, meta=meta, replaces=there)
         except Conflict:
             there = store.head(place)
-            if _covered(there) > end:
-                return there
     return store.put(place, data, meta=meta, replaces=there)
 
 

@@ -40,6 +40,8 @@ def _tried(what: str, action: Callable[[], str]) -> int:
 
 def _readable(job: Job, query: Query) -> str:
     facts = job.source.describe(query)
+    if not facts.there:
+        return "nothing in this project has written it yet"
     now = whole(job.now, query.step)
     series = job.source.count(query, now - max(query.step, timedelta(hours=1)), now)
     return f"{series} series in the last hour, in {facts.unit}, settled after {duration_text(facts.settle)}"

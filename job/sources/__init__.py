@@ -23,12 +23,14 @@ class Descriptor:
 
     `unit` is the unit of the frames that `read` returns, a rate for a counter (`By/s`, `packets/s`). `settle` is how
     long after its period a point may still arrive or change: the sample period and the ingest delay together. `keeps`
-    is how long points stay as they came, where the source thins them out later.
+    is how long points stay as they came, where the source thins them out later. `there`: the source knows the metric;
+    one of a preset may wait for the first resource that writes it, and has no series until then.
     """
 
     unit: str
     settle: timedelta
     keeps: timedelta | None = None
+    there: bool = True
 
 
 Joined: TypeAlias = tuple[Query, Frame]

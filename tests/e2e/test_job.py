@@ -121,6 +121,15 @@ def test_one_metric_that_fails_is_reported_and_the_others_go_on(here: World) -> 
     assert len(records(here.objects(bucket))) == 1 + 3 + 3
 
 
+@pytest.mark.parametrize("cache", ["on", "off"])
+def test_what_a_project_has_nothing_of_yet_is_no_failure(here: World, cache: str) -> None:
+    bucket = here.cloud.make_bucket()
+    asked = ("--metrics", "vm,vpn,derived", "--output", f"gs://{bucket}", "--cache", cache)
+    here.run("run", *asked, "--from", here.day(2), "--to", here.day(1))
+    assert len(here.objects(bucket)) == 8, "four metrics and four ratios of them"
+    assert here.run("check", *asked).out.count("nothing in this project has written it yet") == 6 + 6, "VPN and NAT"
+
+
 def test_a_quota_that_is_exceeded_for_a_while_is_waited_out(here: World) -> None:
     bucket = here.cloud.make_bucket()
     here.monitoring.limit = 1

@@ -270,19 +270,22 @@ def test_blocks_change_nothing(undisturbed: Path, tmp_path: Path, monkeypatch: p
     assert tree(tmp_path) == tree(undisturbed)
 
 
-def test_a_concurrent_run_that_covers_more_wins(tmp_path: Path) -> None:
-    """Somebody else's later run writes between our look and our write: theirs stays."""
+@pytest.mark.parametrize("act", ["meddle", "looked"])
+@pytest.mark.parametrize("what", ["series/", "anomalies/"])
+def test_a_concurrent_run_that_covers_more_wins(what: str, act: str, tmp_path: Path) -> None:
+    """Somebody else's later run writes between our look and our write, or between our two looks: theirs stays."""
     early = bench(tmp_path, DAY + 12 * HOUR, hours=3, metrics=(SENT,))
     late = bench(tmp_path, DAY + 20 * HOUR, hours=3, metrics=(SENT,))
     theirs: dict[str, Any] = {}
 
     def meddle(name: str) -> None:
-        if name.startswith("anomalies/") and not theirs:
+        if name.startswith(what) and not theirs:
             late.run(execution="other")
-            theirs.update(tree(tmp_path))
+            theirs.update(tree(tmp_path) | tree(tmp_path, "series/"))
 
-    assert exit_status(early.having(store=Meddling(early.job.store, meddle)).run()) == 0
-    assert tree(tmp_path) == theirs
+    acting = {"meddle": str, act: meddle}
+    assert exit_status(early.having(store=Meddling(early.job.store, **acting)).run()) == 0
+    assert tree(tmp_path) | tree(tmp_path, "series/") == theirs
 
 
 def test_a_concurrent_run_that_covers_less_is_written_over(tmp_path: Path) -> None:

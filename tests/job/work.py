@@ -101,10 +101,11 @@ class Watched:
 
 @dataclass(frozen=True)
 class Meddling:
-    """A store round a store in which somebody acts just before an object is put."""
+    """A store round a store in which somebody acts just before an object is put, or looked at."""
 
     store: Store
     meddle: Callable[[str], object]
+    looked: Callable[[str], object] = str
 
     @property
     def url(self) -> str:
@@ -114,6 +115,7 @@ class Meddling:
         return self.store.names(prefix)
 
     def head(self, name: str) -> Head | None:
+        self.looked(name)
         return self.store.head(name)
 
     def get(self, name: str) -> Object | None:

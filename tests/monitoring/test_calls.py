@@ -124,6 +124,16 @@ def test_a_metric_that_is_not_there_is_named(server: MonitoringServer) -> None:
         source(server).describe(query(Metric("custom.googleapis.com/nothing")))
 
 
+def test_a_metric_of_a_preset_that_nobody_has_written_yet_has_no_series(server: MonitoringServer) -> None:
+    (asked,) = source(server).metrics(("vpn.googleapis.com/network/sent_bytes_count",))
+    here = source(server)
+    assert not here.describe(asked).there
+    assert here.count(asked, DAY, minutes(4)) == 0
+    frames = [here.read(asked, DAY, minutes(4)), *here.blocks(asked, DAY, minutes(4), 8)]
+    assert {frame.values.shape for frame in frames} <= {(0, 4)}
+    assert {type(request).__name__ for request in server.requests} == {"GetMetricDescriptorRequest"}
+
+
 def test_a_bad_filter_is_the_users_to_mend(filled: MonitoringServer) -> None:
     (wanted,) = source(filled, filter='resource.labels.colour = "red"').metrics((SENT.type,))
     with pytest.raises(ConfigError, match="valid combination"):

@@ -85,6 +85,10 @@ def _plain(endpoint: str) -> Any:
     return grpc.insecure_channel(endpoint, options=[("grpc.max_receive_message_length", -1)])
 
 
+class Unwritten(ConfigError):
+    """The project has no such metric: it is misspelt, or nobody there has written it yet."""
+
+
 class Incomplete(Exception):
     """An answer that says of itself that data may be missing."""
 
@@ -164,7 +168,10 @@ def _meaning(error: Exception, about: str, project: str, permission: str) -> Net
             f"Cloud Monitoring said: {_said(error)}"
         )
     if isinstance(error, exceptions.BadRequest | exceptions.NotFound):
-        return ConfigError(f"{about} in project {project!r}: Cloud Monitoring does not accept this: {_said(error)}")
+        unwritten = isinstance(error, exceptions.NotFound) and "descriptor" in _said(error)
+        return (Unwritten if unwritten else ConfigError)(
+            f"{about} in project {project!r}: Cloud Monitoring does not accept this: {_said(error)}"
+        )
     return Failed(f"{about} in project {project!r}: Cloud Monitoring said: {_said(error)}")
 
 

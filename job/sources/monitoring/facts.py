@@ -23,13 +23,18 @@ _SETTLE = timedelta(minutes=4)
 
 @dataclass(frozen=True)
 class Facts:
-    """A metric's kind (GAUGE, DELTA, CUMULATIVE), value type, unit and delays."""
+    """A metric's kind (GAUGE, DELTA, CUMULATIVE), value type, unit and delays, and whether it is there at all."""
 
     kind: str
     value: str
     unit: str
     sample: timedelta
     settle: timedelta
+    there: bool = True
+
+
+NOWHERE = Facts("DELTA", "INT64", "1", _SAMPLE, _SETTLE, there=False)
+"""A metric that nobody in the project has written yet."""
 
 
 def facts(message: Any) -> Facts:
@@ -53,7 +58,7 @@ def facts(message: Any) -> Facts:
 def descriptor(found: Facts, query: Query) -> Descriptor:
     """What the frames of this query are in, and when they are settled."""
     unit = _counted(found.unit, query.noun)
-    return Descriptor(unit if found.kind == "GAUGE" else f"{unit}/s", found.settle, COARSE_AFTER)
+    return Descriptor(unit if found.kind == "GAUGE" else f"{unit}/s", found.settle, COARSE_AFTER, found.there)
 
 
 def _counted(unit: str, noun: str) -> str:

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 from detectors import Frame
 from job.errors import ConfigError, Failed
-from job.presets import Spec, expand, slug
+from job.presets import Spec, expand, slug, spec
 from job.query import Query, both, equals, part_filter
 from job.sources import Descriptor, Meter, cut
 from job.sources.monitoring import grid
-from job.sources.monitoring.client import Incomplete, Line, Patience, connect
+from job.sources.monitoring.client import Incomplete, Line, Patience, Unwritten, connect
 from job.sources.monitoring.decode import Heads, Key, Page, Points, decode, keys, page
-from job.sources.monitoring.facts import COARSE, COARSE_AFTER, Facts, descriptor, facts, period
+from job.sources.monitoring.facts import COARSE, COARSE_AFTER, NOWHERE, Facts, descriptor, facts, period
 from job.sources.monitoring.flow import collected, pieces
 from job.sources.monitoring.messages import types
 from job.sources.monitoring.streams import MOST, ahead, dividing, flowing, in_turn, share, splits, together
@@ -108,6 +108,8 @@ class Monitoring:
     def _series(self, query: Query, start: datetime, end: datetime) -> set[Key]:
         """The keys of the rows that `read` would at most return."""
         known = self._learn(query.project, query.metric)
+        if not known.there:
+            return set()
         window = _window(query, start, end)
         query = _checked(query, known)
         length = period(query, known.sample, timedelta(0))
@@ -233,7 +235,12 @@ class Monitoring:
             found: metric_pb2.MetricDescriptor = client.get_metric_descriptor(name=name, retry=None, timeout=seconds)
             return found
 
-        return facts(self._line.call(f"the metric {metric}", project, _DESCRIBE, ask))
+        try:
+            return facts(self._line.call(f"the metric {metric}", project, _DESCRIBE, ask))
+        except Unwritten:
+            if spec(metric) == Spec(metric):  # no preset's: it may be misspelt
+                raise
+            return NOWHERE
 
     def _stretches(self, query: Query, known: Facts, window: grid.Window) -> Iterator[tuple[int, int, timedelta]]:
         """The window in two where it reaches past full resolution, each with the least period to ask for."""
@@ -245,7 +252,9 @@ class Monitoring:
             yield max(window.start, limit), window.end, timedelta(0)
 
     def _asking(self, query: Query, known: Facts, window: grid.Window, least: timedelta) -> "_Asking | None":
-        """What to ask for the window; nothing where no period of it is over and settled."""
+        """What to ask for the window; nothing where there is no such metric, or no period is over and settled."""
+        if not known.there:
+            return None
         if known.kind == "CUMULATIVE":
             return _counters(query, max(known.sample, least), window)
         length = period(query, known.sample, least)
