@@ -283,7 +283,7 @@ def test_a_concurrent_run_that_covers_more_wins(what: str, act: str, tmp_path: P
             late.run(execution="other")
             theirs.update(tree(tmp_path) | tree(tmp_path, "series/"))
 
-    acting = {"meddle": str, act: meddle}
+    acting: dict[str, Any] = {"meddle": str, act: meddle}
     assert exit_status(early.having(store=Meddling(early.job.store, **acting)).run()) == 0
     assert tree(tmp_path) | tree(tmp_path, "series/") == theirs
 

@@ -124,6 +124,18 @@ def test_a_metric_that_is_not_there_is_named(server: MonitoringServer) -> None:
         source(server).describe(query(Metric("custom.googleapis.com/nothing")))
 
 
+@pytest.mark.parametrize("page", [0, 1])
+def test_what_is_described_but_never_written_has_no_series_unless_some_came(
+    filled: MonitoringServer, page: int
+) -> None:
+    filled.faults.append(Fault(code=grpc.StatusCode.NOT_FOUND, message="Cannot find metric(s) that match", page=page))
+    if page:
+        with pytest.raises(ConfigError, match="Cannot find"):
+            read(filled)
+    else:
+        assert read(filled) == []
+
+
 def test_a_metric_of_a_preset_that_nobody_has_written_yet_has_no_series(server: MonitoringServer) -> None:
     (asked,) = source(server).metrics(("vpn.googleapis.com/network/sent_bytes_count",))
     here = source(server)

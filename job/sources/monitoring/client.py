@@ -168,7 +168,7 @@ def _meaning(error: Exception, about: str, project: str, permission: str) -> Net
             f"Cloud Monitoring said: {_said(error)}"
         )
     if isinstance(error, exceptions.BadRequest | exceptions.NotFound):
-        unwritten = isinstance(error, exceptions.NotFound) and "descriptor" in _said(error)
+        unwritten = isinstance(error, exceptions.NotFound) and re.search("descriptor|Cannot find metric", _said(error))
         return (Unwritten if unwritten else ConfigError)(
             f"{about} in project {project!r}: Cloud Monitoring does not accept this: {_said(error)}"
         )

@@ -238,7 +238,7 @@ class Monitoring:
         try:
             return facts(self._line.call(f"the metric {metric}", project, _DESCRIBE, ask))
         except Unwritten:
-            if spec(metric) == Spec(metric):  # no preset's: it may be misspelt
+            if not _preset(metric):
                 raise
             return NOWHERE
 
@@ -331,8 +331,18 @@ class Monitoring:
                 raise Incomplete("a page that names itself as the next one, which would never end")
             return found
 
-        with self._meter("read"):
-            return self._line.call(query.metric, query.project, _LIST, ask)
+        try:
+            with self._meter("read"):
+                return self._line.call(query.metric, query.project, _LIST, ask)
+        except Unwritten:
+            if request.page_token or not _preset(query.metric):
+                raise
+            return Page(b"", (), "", ())
+
+
+def _preset(metric: str) -> bool:
+    """Whether a preset has this metric, so that it cannot be misspelt."""
+    return spec(metric) != Spec(metric)
 
 
 @dataclass(frozen=True)
