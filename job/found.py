@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import TypeAlias
 
 from pydantic import ValidationError
 
 from job.anomaly import SCHEMA, Anomaly
-from job.errors import Failed
+from job.days import names, objects
 from job.incident import Incident, Judged, group
 from job.kinship import Slot
 from job.nature import Shape, Top
@@ -112,13 +112,7 @@ def _continued(anomalies: Iterable[Anomaly]) -> Iterator[Anomaly]:
 def _days(store: Store, root: str, since: datetime, until: datetime) -> Iterator[str]:
     """The objects of the UTC days that `[since, until)` touches."""
     last = (until - timedelta(microseconds=1)).astimezone(UTC).date()
-    for name in store.names(root):
-        day, _, _ = name.removeprefix(root + "date=").partition("/")
-        try:
-            if since.astimezone(UTC).date() <= date.fromisoformat(day) <= last and name.endswith(".jsonl"):
-                yield name
-        except ValueError:
-            continue
+    yield from names(store, root, since.astimezone(UTC).date(), last)
 
 
 def judged_days(store: Store, since: datetime, until: datetime) -> Iterator[str]:
@@ -126,28 +120,19 @@ def judged_days(store: Store, since: datetime, until: datetime) -> Iterator[str]
     yield from _days(store, ROOT, since, until)
 
 
-def _data(store: Store, name: str, problems: list[str]) -> bytes:
-    try:
-        there = store.get(name)
-    except Failed as error:
-        problems.append(str(error))
-        return b""
-    return there.data if there else b""
-
-
 def _series(
     store: Store, since: datetime, until: datetime, anomalies: Iterable[Anomaly], problems: list[str], *, drawn: bool
 ) -> tuple[list[Looked], Mapping[Key, tuple[Trace, ...]], dict[str, Shape]]:
-    """What was looked at, the traces if they are drawn, and shapes by anomaly; one object is held at a time beside."""
+    """What was looked at, the traces if they are drawn, and shapes by anomaly; a few objects are held beside."""
     looked: list[Looked] = []
     traces: dict[Key, tuple[Trace, ...]] = {}
     shapes: dict[str, Shape] = {}
     events: dict[Key, list[Anomaly]] = {}
     for a in anomalies:
         events.setdefault(key(a.project, a.query, a.resource, a.labels), []).append(a)
-    for name in _days(store, NAME, since, until):
+    for name, data in objects(store, _days(store, NAME, since, until), problems):
         sums: dict[Group, Sum] = {}
-        for record in parsed(name, _data(store, name, problems), problems):
+        for record in parsed(name, data, problems):
             if isinstance(record, Looked):
                 looked.append(record)
                 sums = {(one.type, one.group): one for one in record.sums}
@@ -162,8 +147,8 @@ def _series(
 
 def ledger(store: Store, since: datetime, until: datetime, problems: list[str]) -> Iterator[Incident]:
     """The incidents that were published as having begun on the days that `[since, until)` touches."""
-    for name in _days(store, LEDGER, since, until):
-        yield from entries(name, _data(store, name, problems), problems)
+    for name, data in objects(store, _days(store, LEDGER, since, until), problems):
+        yield from entries(name, data, problems)
 
 
 def entries(name: str, data: bytes, problems: list[str]) -> Iterator[Incident]:

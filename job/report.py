@@ -6,13 +6,13 @@ import json
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from job.anomaly import SCHEMA, Anomaly, band
-from job.errors import Failed
+from job.days import names, objects
 from job.store import Store, open_store
 from job.units import clean, escaped, lasting, named, parse_time, quantity
 
@@ -44,29 +44,13 @@ def read(store: Store, since: datetime, until: datetime) -> Reading:
     """
     found: dict[str, Anomaly] = {}
     problems: list[str] = []
-    for name in _names(store, since, until):
-        try:
-            there = store.get(name)
-        except Failed as error:
-            problems.append(str(error))
-            continue
-        for anomaly in _parsed(name, there.data if there else b"", problems):
+    # An event may begin in the evening before its object's day.
+    last = (min(until, LATEST) - timedelta(microseconds=1)).astimezone(UTC).date() + timedelta(days=1)
+    for name, data in objects(store, names(store, ROOT, since.astimezone(UTC).date(), last), problems):
+        for anomaly in _parsed(name, data, problems):
             if anomaly.start < until and anomaly.end > since:
                 found[anomaly.id] = anomaly
     return Reading(tuple(sorted(found.values(), key=lambda a: (a.start, a.id))), tuple(problems))
-
-
-def _names(store: Store, since: datetime, until: datetime) -> Iterator[str]:
-    """The objects of the days that the time touches; an event may begin in the evening before its object's day."""
-    last = (min(until, LATEST) - timedelta(microseconds=1)).astimezone(UTC).date() + timedelta(days=1)
-    for name in store.names(ROOT):
-        day, _, _ = name.removeprefix(ROOT + "date=").partition("/")
-        try:
-            touched = since.astimezone(UTC).date() <= date.fromisoformat(day) <= last
-        except ValueError:
-            continue
-        if touched and name.endswith(".jsonl"):
-            yield name
 
 
 def _parsed(name: str, data: bytes, problems: list[str]) -> Iterator[Anomaly]:
