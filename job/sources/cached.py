@@ -41,8 +41,9 @@ GROWN = timedelta(hours=3)
 """The object of the present day is written again when it can be longer by so much: it costs more to write than hours to
 read."""
 
-SHARE = 256
-"""About so many series are kept together: what is read, joined and written is bounded by them, not by the fleet."""
+SHARE = 512 * 288
+"""About so many points of a day are kept together, as of 512 series of five minutes: what is read, joined and written
+is bounded by them, whatever the fleet and the step; fewer would cost more to begin each time than to go through."""
 
 SHARES = 100
 """Into no more shares than this is a query split: numbers that end in two digits cannot be told apart further."""
@@ -53,7 +54,7 @@ GROWTH = 4
 TAILS = 64 << 20
 """So many bytes of what has not settled stay at hand for those who ask again."""
 
-AT_ONCE = 8
+AT_ONCE = 4
 """So many shares are read at once, of all queries together: those that are wanted now, and as many more as may be."""
 
 DAY = timedelta(days=1)
@@ -84,9 +85,9 @@ class Cached:
     """Answers from `history/…` in the store what has settled, asks `source` for the rest, and keeps what of it has.
 
     A point has settled when it is older than its metric's delay and `margin`. A query is kept in shares of about `size`
-    series, by the label that splits it or, without one, that by which its series differ; very many that no label tells
-    apart are not kept. Each share has an object for each week, with
-    its settled days from Monday on, and one for the day that has not settled to its end.
+    series (of `SHARE` points a day, if that is None), by the label that splits it or, without one, that by which its
+    series differ; very many that no label tells apart are not kept. Each share has an object for each week, with its
+    settled days from Monday on, and one for the day that has not settled to its end.
     `origin` says which source it is, where the query does not. Of the metrics that are asked for `again`, since ratios
     are made of them, what has not settled stays at hand, up to `TAILS` bytes. An object that cannot be used is named in
     the log and its time read again; a store that refuses is named once, and then done without.
@@ -99,7 +100,7 @@ class Cached:
     origin: str = ""
     again: Collection[str] = ()
     margin: timedelta = MARGIN
-    size: int = SHARE
+    size: int | None = None
     _refused: bool = field(default=False, init=False)
     _room: "_Room" = field(default_factory=lambda: _Room(AT_ONCE), init=False)
     _tails: "dict[Query, Frame]" = field(default_factory=dict, init=False)
@@ -190,7 +191,7 @@ class Cached:
                 for _, future in begun:
                     future.cancel()
                 self._room.leave(len(begun))
-            grown = most > GROWTH * self.size and len(case.shelves) < SHARES
+            grown = most > GROWTH * case.size and len(case.shelves) < SHARES
             # What has grown the next run shares out anew.
             list(hands.map(self._forget, case.there if grown else case.stale))
 
@@ -284,7 +285,7 @@ class Cached:
         span, mark, rows = self._lasting(query, start, end), "", None
         if span[0] >= span[1] or self._refused:
             return None
-        folder = _folder(query, self.origin)
+        folder, size = _folder(query, self.origin), self.size or max(1, SHARE // (DAY // query.step))
         if not splits(query) and isinstance(self.source, Dividing):
             query, rows = self.source.divided(query, *span)
             mark = f".by.{query.split_by}"
@@ -292,18 +293,18 @@ class Cached:
         found = (_SHARED.match(name.removeprefix(folder)) for name in there)
         count = max((int(one[1]) for one in found if one and one[2] == mark and int(one[1]) <= SHARES), default=0)
         if not splits(query):
-            if rows and rows > GROWTH * self.size:
+            if rows and rows > GROWTH * size:
                 words = f"{query.metric}: no label tells its {rows:,} series apart; they are not kept"
                 self.log("WARNING", "cache.whole", words)
                 return None
             count = 1
         elif not count:
             rows = self.source.count(query, *span) if rows is None else rows
-            count = min(SHARES, max(1, -(-rows // self.size)))
+            count = min(SHARES, max(1, -(-rows // size)))
         place = f"{folder}of{count}{mark if count > 1 else ''}/"
         shelves = tuple(_shelf(query, self.origin, place, (one, count), there) for one in range(count))
         stale = {name for name in there if not name.startswith(place)} | self._outlived(query, there)
-        return _Case(shelves, span, there, stale)
+        return _Case(shelves, size, span, there, stale)
 
     def _held(self, shelf: "_Shelf", span: Span, hands: ThreadPoolExecutor) -> dict[str, Kept]:
         """What of this time the store holds."""
@@ -426,9 +427,13 @@ class _Shelf:
 
 @dataclass(frozen=True)
 class _Case:
-    """All shelves of a query, for the time that is kept; the names that are `there`, and those that nobody needs."""
+    """All shelves of a query, for the time that is kept; the names that are `there`, and those that nobody needs.
+
+    `size` is how many series a share should have.
+    """
 
     shelves: tuple[_Shelf, ...]
+    size: int
     span: Span
     there: set[str]
     stale: set[str]
@@ -505,7 +510,7 @@ def _shelf(query: Query, origin: str, folder: str, place: tuple[int, int], there
     one, count = place
     if count == 1:
         return _Shelf(query, (query,), _identity(query, origin), f"{folder}{one:02}/", there)
-    parts = count * max(1, AT_ONCE // count)
+    parts = count * max(1, min(_STREAMS // min(AT_ONCE, count), SHARES // count))
     finer = tuple(_shared(query, part, parts) for part in range(one, parts, count))
     query = _shared(query, one, count)
     return _Shelf(query, finer, _identity(query, origin), f"{folder}{one:02}/", there)

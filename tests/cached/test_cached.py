@@ -442,6 +442,18 @@ def test_few_shares_of_a_long_time_are_read_in_more_streams(store: Folder, monke
     assert len(source.asked) == 3
 
 
+def test_many_shares_are_read_in_a_stream_each(store: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONG", 30 * 24)
+    source = arrays(60)
+    same(gathered(cached(source, store, NOON, size=1), SPLIT, PAST, LATEST, 100)[0], source.cut(PAST, LATEST))
+    assert len(source.asked) == 57, "endings of two digits make no two times as many shares"
+
+
+def test_a_share_has_so_many_points_a_day(store: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHARE", 20 * 24)
+    assert len(gathered(cached(arrays(60), store, NOON), SPLIT, PAST, LATEST, 100)[1]) == 3
+
+
 def test_two_queries_come_in_the_same_shares_where_both_have_as_many(store: Folder) -> None:
     source, whole = arrays(60), arrays(60).cut(PAST, LATEST)
     like, larger = (replace(SPLIT, metric=f"custom.googleapis.com/{name}") for name in ("like", "larger"))

@@ -13,7 +13,7 @@ from job.config import Settings
 from job.errors import ConfigError
 from job.plan import mine
 from job.run import Task, run
-from job.sources.cached import SHARE, Cached
+from job.sources.cached import Cached
 from job.sources.derived import Derived
 from job.store.folder import Folder
 from tests.cached.world import DAY, HOUR, MONDAY, Lines
@@ -45,7 +45,7 @@ def server() -> Iterator[MonitoringServer]:
 
 
 def ran(
-    server: MonitoringServer, output: Path, now: datetime = NOW, size: int = SHARE, **given: Any
+    server: MonitoringServer, output: Path, now: datetime = NOW, size: int | None = None, **given: Any
 ) -> tuple[int, Lines]:
     """How many points a run was served, and its log; the anomalies are in the output."""
     plain: dict[str, Any] = {
