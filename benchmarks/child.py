@@ -1,8 +1,7 @@
 """What is measured, each in a process of its own: `python -m benchmarks.child NAME '{"settings": …}'`.
 
 A measurement is a function of settings that yields once when it begins and once when it ends; what it returns is told
-with the CPU and the time between, and the peak memory of the process. Of a whole run it is the CPU of the process from
-its very start.
+with the CPU and the time between, and the peak memory of the process. Of a whole run it is all CPU of its process.
 """
 
 import gc
@@ -31,12 +30,18 @@ Measurement = Callable[..., Iterator[Any]]
 def measured(name: str, **settings: Any) -> dict[str, Any]:
     """Run a measurement in a new process; what it told."""
     words = [sys.executable, "-m", "benchmarks.child", name, json.dumps(settings)]
-    environ = {**ALONE, **os.environ} if name in OURS else None
+    environ, before = {**ALONE, **os.environ} if name in OURS else None, _children()
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environ)  # noqa: S603 - ourselves
     if done.returncode:
         raise RuntimeError(f"{name} {settings}: {done.stderr[-2000:]}")
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    return {**told, "cpu": _children() - before} if name == "job" else told
+
+
+def _children() -> float:
+    """The CPU of all processes that were begun here and have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def read(address: str, metric: str, minutes: int, calls: int = 1, *, preset: bool = False) -> Iterator[Any]:
@@ -253,10 +258,11 @@ def main(name: str, settings: str) -> None:
         tune_allocator()  # and a run
     running = MEASUREMENTS[name](**json.loads(settings))
     next(running)
-    cpu, wall = 0.0 if name == "job" else time.process_time(), time.perf_counter()
+    cpu, wall = time.process_time(), time.perf_counter()
     *_, told = running
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     print(json.dumps({"cpu": cpu, "wall": wall, "peak": _peak(), "told": told}))
+    gc.freeze()  # as the program ends
 
 
 def _peak() -> int:

@@ -90,15 +90,15 @@ def banded(detector: Detector, frame: Frame, threshold: float, first: int = 0) -
 
 
 @cache
+def _points() -> tuple[EntryPoint, ...]:
+    """What is installed as a detector; to find it, every installed package is looked into."""
+    return tuple(sorted(entry_points(group=GROUP)))
+
+
+@cache
 def available() -> Mapping[str, EntryPoint]:
     """Every installed detector by name, this package's own through the same door as anyone's."""
-    return {point.name: point for point in sorted(entry_points(group=GROUP))}
-
-
-def _claims(name: str) -> list[str]:
-    """The packages that give the name to different things."""
-    by_value = {point.value: point for point in entry_points(group=GROUP, name=name)}
-    return sorted(point.dist.name if point.dist else "unknown" for point in by_value.values())
+    return {point.name: point for point in _points()}
 
 
 def load(name: str) -> type[Any]:
@@ -110,8 +110,10 @@ def load(name: str) -> type[Any]:
     points = available()
     if name not in points:
         raise LookupError(f"no detector {name!r}; there are: {', '.join(points) or 'none installed'}")
-    if len(claims := _claims(name)) > 1:
-        raise LookupError(f"several packages have a detector {name!r}: {', '.join(claims)}; keep one of them installed")
+    different = {point.value: point for point in _points() if point.name == name}.values()
+    if len(different) > 1:
+        packages = ", ".join(sorted(point.dist.name if point.dist else "unknown" for point in different))
+        raise LookupError(f"several packages have a detector {name!r}: {packages}; keep one of them installed")
     loaded = points[name].load()
     if not isinstance(loaded, type):
         raise LookupError(f"the entry point {name!r} is {loaded!r}; it must name a class whose fields are its settings")
