@@ -103,9 +103,15 @@ def identity(project: str, query: str, labels: Labels, start: datetime, directio
 
 def split_labels(labels: Labels) -> tuple[Resource, dict[str, str]]:
     """Turn a frame's flat labels into the monitored resource and the metric's labels."""
+    kind, mine, others = parted_labels(labels)
+    return Resource(type=kind, labels=mine), others
+
+
+def parted_labels(labels: Labels) -> tuple[str, dict[str, str], dict[str, str]]:
+    """The same as the resource's type, its labels and those of the metric."""
     mine, others = _parted(tuple(labels))
-    resource = Resource(type=labels.get("resource.type", ""), labels={name: labels[key] for key, name in mine})
-    return resource, {name: labels[key] for key, name in others}
+    kind = labels.get("resource.type", "")
+    return kind, {name: labels[key] for key, name in mine}, {name: labels[key] for key, name in others}
 
 
 @lru_cache(maxsize=1024)

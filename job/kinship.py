@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -26,8 +25,7 @@ _OWN = {"instance_id", "instance_name", "gateway_name", "tunnel_name", "node_nam
 """Labels of which every resource has its own value, so that nothing is grouped by them."""
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     """What a series counts, and in which direction; several series of a resource may share a slot."""
 
     way: Way
@@ -38,8 +36,7 @@ class Slot:
         return f"{ {'in': 'received ', 'out': 'sent ', '': ''}[self.way] }{self.what}"
 
 
-@dataclass(frozen=True)
-class Thing:
+class Thing(NamedTuple):
     """A monitored resource: what its series have in common."""
 
     project: str
@@ -58,16 +55,21 @@ def thing(anomaly: Anomaly) -> Thing:
 
 
 def thing_of(project: str, resource: Resource, labels: Mapping[str, str]) -> Thing:
-    """The resource of a series with these labels.
+    """The resource of a series with these labels."""
+    return thing_named(project, resource.type, resource.labels, labels)
+
+
+def thing_named(project: str, kind: str, mine: Mapping[str, str], others: Mapping[str, str]) -> Thing:
+    """The same, of a resource's type and labels.
 
     It is told by the resource's labels and the names among the metric's; where nobody says what the resource is (as in
     files), by all labels that do not name a direction.
     """
-    if resource.labels.keys() - {"project_id"}:
-        names = {key: value for key, value in labels.items() if key.endswith("_name")}
+    if mine.keys() - {"project_id"}:
+        names = {key: value for key, value in others.items() if key.endswith("_name")}
     else:
-        names = {key: value for key, value in labels.items() if value.lower() not in _WAYS}
-    return Thing(project, resource.type, tuple(sorted({**resource.labels, **names}.items())))
+        names = {key: value for key, value in others.items() if value.lower() not in _WAYS}
+    return Thing(project, kind, tuple(sorted({**mine, **names}.items())))
 
 
 def last(anomalies: Iterable[Anomaly]) -> list[Anomaly]:

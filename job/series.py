@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from detectors import Frame, Labels
-from job.anomaly import SCHEMA, Resource, Time, split_labels
-from job.kinship import Census, Counted, Way, What, counted, slot, thing_of
+from job.anomaly import SCHEMA, Resource, Time, parted_labels
+from job.kinship import Census, Counted, Slot, Way, What, counted, slot, thing_named
 from job.units import significant
 
 DIGITS = 4
@@ -138,7 +138,7 @@ class Surveyed(NamedTuple):
     """What of a series a survey needs."""
 
     type: str
-    slot: tuple[Way, What]
+    slot: Slot
     resource: Counted
 
 
@@ -149,9 +149,8 @@ def surveyor(project: str, metric: str, unit: str) -> Callable[[Labels], Surveye
     def surveyed(labels: Labels) -> Surveyed:
         if there := known.get(id(labels)):
             return there[1]
-        resource, others = split_labels(labels)
-        of = slot(metric, others, unit)
-        one = Surveyed(resource.type, (of.way, of.what), counted(thing_of(project, resource, others)))
+        kind, mine, others = parted_labels(labels)
+        one = Surveyed(kind, slot(metric, others, unit), counted(thing_named(project, kind, mine, others)))
         known[id(labels)] = labels, one  # the labels, too, for only while they live is their id theirs
         return one
 
@@ -162,7 +161,7 @@ class Survey:
     """What of each type of resource was judged, taken block by block."""
 
     def __init__(self) -> None:
-        self._slots: defaultdict[str, set[tuple[Way, What]]] = defaultdict(set)
+        self._slots: defaultdict[str, set[Slot]] = defaultdict(set)
         self._census: defaultdict[str, Census] = defaultdict(Census)
 
     def add(self, frame: Frame, since: datetime, surveyed: Callable[[Labels], Surveyed]) -> None:

@@ -7,7 +7,6 @@
 It is good as long as what is read again of the time before that day is what was there when it was made: `read`.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from detectors import Frame, Labels
 from job.past import Past
-from job.sources.history import MOST, ROWS, Identity, Unusable, checksum, labels_of, packed_labels, unwrapped
+from job.sources.history import MOST, ROWS, Identity, Unusable, checksum, labels_of, packed_labels, unwrapped, wrapped
 from job.sources.joined import alive
 
 MARK = b"netanomaly carried 1 "
@@ -43,7 +42,7 @@ def fingerprint(frame: Frame) -> str:
 
 def write(labels: tuple[Labels, ...], past: Past, read: str, identity: Identity) -> bytes:
     """The object that holds the past of these series."""
-    arrays = dict(_arrays(past))
+    arrays = dict(sorted(_arrays(past), key=lambda each: -each[1].itemsize))  # so that all of them are aligned
     named = packed_labels(labels)
     head = {
         "query": dict(identity),
@@ -52,8 +51,7 @@ def write(labels: tuple[Labels, ...], past: Past, read: str, identity: Identity)
         "arrays": [[name, array.dtype.str, list(array.shape[1:])] for name, array in arrays.items()],
         "labels": len(named),
     }
-    parts = [json.dumps(head, sort_keys=True).encode(), b"\n", named, *(array.tobytes() for array in arrays.values())]
-    return b"".join([MARK, checksum(*parts), b"\n", *parts])
+    return wrapped(MARK, head, named, *(array.tobytes() for array in arrays.values()))
 
 
 def read(data: bytes, identity: Identity) -> Opened:

@@ -38,6 +38,7 @@ MOST = 1 << 26
 
 ROWS = 1 << 17
 HEAD = 100_000
+ALIGNED = 8
 _LABELS = 1 << 14
 _SAMPLE = 1 << 13
 _PAYS = 0.5
@@ -95,8 +96,18 @@ def write(frame: Frame, identity: Identity) -> bytes:
         "sizes": [len(part) for part in parts],
         "packed": [packed for _, packed in kept],
     }
-    body = [json.dumps(head, sort_keys=True).encode(), b"\n", *parts]
-    return b"".join([MARK, checksum(*body), b"\n", *body])
+    return wrapped(MARK, head, *parts)
+
+
+def wrapped(mark: bytes, head: Mapping[str, Any], labels: bytes, *arrays: bytes) -> bytes:
+    """An object: a mark, the checksum of all after that line, a head of one line of JSON, labels and arrays.
+
+    White space before the head lets the arrays begin at a multiple of `ALIGNED` bytes: of others numpy makes copies
+    whenever it works with them.
+    """
+    line = json.dumps(head, sort_keys=True).encode() + b"\n"
+    line = b" " * (-(len(mark) + len(b"01234567\n") + len(line) + len(labels)) % ALIGNED) + line
+    return b"".join([mark, checksum(line, labels, *arrays), b"\n", line, labels, *arrays])
 
 
 def checksum(*parts: bytes | memoryview) -> bytes:
@@ -117,9 +128,7 @@ def read(data: bytes, identity: Identity) -> Kept:
 
 
 def unwrapped(data: bytes, mark: bytes, identity: Identity, content: Callable[[Any, memoryview], T]) -> T:
-    """What `content` makes of an object's head and of the bytes after it.
-
-    The object begins with a mark, the checksum of all after that line, and a head of one line of JSON.
+    """What `content` makes of the head of an object that was `wrapped`, and of the bytes after it.
 
     Raises:
         Unusable: it does not begin so, or is of another identity, or its content is none.

@@ -72,6 +72,15 @@ def test_traffic_takes_half_its_size() -> None:
     assert len(idle) < 0.02 * counts.size
 
 
+def test_arrays_are_worked_with_where_they_lie() -> None:
+    noise = np.random.default_rng(0).random((3, 5))
+    for count in range(8):
+        labels = tuple({"id": "x" * count + str(n)} for n in range(3))
+        for values in (noise, np.round(noise * 9e6) / 300):
+            kept = read(write(Frame(values, MONDAY, timedelta(seconds=300), labels), QUERY), QUERY)
+            assert all(array.flags.aligned for array in (kept.least, *kept.layers))
+
+
 def test_the_same_frame_gives_the_same_bytes() -> None:
     assert write(frame([[1.0, math.nan]]), QUERY) == write(frame([[1.0, math.nan]]), dict(reversed(QUERY.items())))
 

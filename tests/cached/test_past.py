@@ -191,11 +191,17 @@ BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_is_no_past_of_this_day_is_refused(name: str) -> None:
     past, identity = (
-        Past(np.ones(2, dtype=np.bool_), np.array([5, 0]), {"d": {"x": np.eye(2)}}, {"d": np.eye(2)}),
+        Past(
+            np.ones(2, np.bool_),
+            np.array([5, 0]),
+            {"d": {"bits": np.eye(2, dtype=np.uint8)[:, :1], "x": np.eye(2)}},
+            {"d": np.eye(2)},
+        ),
         {"metric": "m"},
     )
     data = carried.write(({"id": "a"}, {"id": "b"}), past, "0", identity)
     again = carried.read(data, identity)
+    assert again.past.carried["d"]["x"].flags.aligned, "or numpy copies it whenever it works with it"
     assert again.past.points.tolist() == [5, 0]
     assert again.past.carried["d"]["x"].tolist() == np.eye(2).tolist()
     assert (again.labels, again.read) == (({"id": "a"}, {"id": "b"}), "0")
