@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from job import ratio
 from job.anomaly import Anomaly
 from job.cli import cli
 from job.config import PREFIX, CustomQuery, FilesTable, Rule, Settings, SyntheticTable, load
+from job.incident import Incident
 from job.policy import Policy
+from job.presets import GROUPS, PRESETS
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 QUOTED = set(re.findall(r"`([^`\n]+)`", README))
@@ -17,7 +20,7 @@ WORDS = {word for quoted in QUOTED for word in re.split(r"[^\w-]+", quoted)} | s
     re.findall(r"[\w-]+", "\n".join(re.findall(r"```.*?```", README, re.DOTALL)))
 )
 
-FIELDS = [field.alias or name for name, field in Anomaly.model_fields.items()]
+FIELDS = sorted({field.alias or name for kind in (Anomaly, Incident) for name, field in kind.model_fields.items()})
 SETTINGS = [field.alias or name for name, field in Settings.model_fields.items()]
 TABLES: dict[str, type[BaseModel]] = {
     "policy": Policy,
@@ -30,6 +33,11 @@ TABLES: dict[str, type[BaseModel]] = {
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_field_of_a_record_is_documented(name: str) -> None:
+    assert name in QUOTED
+
+
+@pytest.mark.parametrize("name", [*PRESETS, *GROUPS, *ratio.PRESETS])
+def test_every_preset_is_documented(name: str) -> None:
     assert name in QUOTED
 
 
