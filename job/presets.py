@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from job.errors import ConfigError
+from job.ratio import PRESETS as RATIO_PRESETS
 
 Missing: TypeAlias = Literal["absent", "zero", "ignore"]
 """What no point means: the resource went silent (absent), nothing happened (zero), or nothing at all (ignore)."""
@@ -207,7 +208,7 @@ def _expand(name: str) -> tuple[Spec, ...]:
     if name in _KNOWN or _TYPE.fullmatch(name):
         return (spec(name),)
     raise ConfigError(
-        f"no preset {name!r}; there are: {', '.join(sorted([*PRESETS, *GROUPS]))}; "
+        f"no preset {name!r}; there are: {', '.join(sorted([*PRESETS, *GROUPS, *RATIO_PRESETS, 'derived']))}; "
         "or give a full metric type such as compute.googleapis.com/instance/network/sent_bytes_count"
     )
 

@@ -181,6 +181,10 @@ def _summarise(job: Job, outcomes: list[Outcome], status: int, told: Told | None
     if told:  # the last task out; the others know only of anomalies
         totals |= {"incidents": len(told.incidents), "new": len(told.new), "muted": told.muted, "held": told.held}
         message += f"; {many(len(told.incidents), 'incident')}, {len(told.new)} of them new"
+    if totals["slices"]["done"] and not totals["series"]:
+        job.log(
+            "WARNING", "run.empty", "no series were found: name a project that has such resources, or another filter"
+        )
     job.log(severity, event, message, **totals, exit=status)
 
 

@@ -21,7 +21,7 @@ CORE = {
     "job.anomaly": {"job.units"},
     "job.policy": set(),
     "job.query": {"job.errors"},
-    "job.presets": {"job.errors"},
+    "job.presets": {"job.errors", "job.ratio"},
     "job.ratio": set(),
     "job.lineup": {"job.errors"},
     "job.outage": {"job.policy"},

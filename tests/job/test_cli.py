@@ -75,6 +75,9 @@ def test_a_series_that_is_young_for_two_days_is_counted_once_and_an_idle_ratio_b
     done = netanomaly("run", *asked, cwd=tmp_path, NETANOMALY_DETECTOR__ZSCORE__WARM_UP="1d")
     assert "\n2 series are warming up: " in done.stderr, "new, sent and received"
     assert "\n4 ratios have too few points to be judged: " in done.stderr, "idle and new, either way"
+    assert '"run.empty"' not in done.stdout
+    before = netanomaly("run", *asked[:6], "--from", "2026-11-01", "--to", "2026-11-02", cwd=tmp_path)
+    assert before.stdout.count('"run.empty"') == 1
 
 
 def test_a_terminal_shows_the_table_and_no_json(tmp_path: Path) -> None:

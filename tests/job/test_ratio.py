@@ -78,7 +78,7 @@ def test_nothing_asked_is_the_default_preset_and_its_ratios() -> None:
 def test_names_of_ratios() -> None:
     assert split(("vm", "vm-derived", SIZE)) == (PRESETS["vm-derived"], ("vm",))
     assert split(("derived",)) == (tuple(RATIOS), ())
-    with pytest.raises(ConfigError, match=r"no preset 'vm-derive'"):
+    with pytest.raises(ConfigError, match=r"no preset 'vm-derive'; there are: .*derived, .*vm-derived"):
         prepare(Settings(metrics=("vm-derive",)), {}, NIGHT, plain_lines())
 
 
