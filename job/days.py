@@ -57,10 +57,13 @@ def objects(store: Store, wanted: Iterable[str], problems: list[str]) -> Iterato
             return name, b""
         return name, there.data if there else b""
 
-    with ThreadPoolExecutor(HANDS) as pool:
+    pool = ThreadPoolExecutor(HANDS)
+    try:
         for name in wanted:
             waiting.append((name, pool.submit(store.get, name)))
             if len(waiting) > HANDS:
                 yield come()
         while waiting:
             yield come()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # whoever is told to stop does not wait for an answer

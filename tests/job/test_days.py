@@ -1,5 +1,7 @@
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from datetime import date, timedelta
+from threading import Event
 
 import pytest
 
@@ -73,6 +75,26 @@ def test_objects_come_in_their_order_and_what_cannot_be_read_is_named(years: Fol
     expected = [b"" if n in {7, 9} else str(n).encode() for n in range(20)]
     assert found == list(zip(wanted, expected, strict=True))
     assert problems == ["seven is gone"]
+
+
+def test_who_stops_waits_for_no_answer(years: Folder) -> None:
+    never = Event()
+
+    class Hanging(Meddling):
+        def get(self, name: str) -> Object | None:
+            assert name == wanted[0] or never.wait(60)
+            return super().get(name)
+
+    wanted = [name(FIRST + timedelta(days=n)) for n in range(20)]
+    coming = objects(Hanging(years, str), wanted, [])
+    assert isinstance(coming, Generator)
+    try:
+        assert next(coming) == (wanted[0], b"0")
+        began = time.monotonic()
+        coming.close()
+        assert time.monotonic() - began < 30
+    finally:
+        never.set()
 
 
 def test_what_may_not_be_read_ends_it(years: Folder) -> None:
