@@ -25,3 +25,18 @@ def test_numpy_has_no_threads_that_wait_busily_unless_somebody_asks_for_them(giv
     words = [sys.executable, "-c", BEGUN]
     done = subprocess.run(words, capture_output=True, text=True, check=True, env=environ)
     assert done.stdout.splitlines()[-1] == said
+
+
+ENDED = """
+import contextlib, gc, sys
+from job.__main__ import main
+sys.argv = ["netanomaly", "--version"]
+with contextlib.suppress(SystemExit):
+    main()
+print(gc.get_freeze_count() > 1000)
+"""
+
+
+def test_what_is_left_at_the_end_is_not_looked_through_for_cycles() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDED], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
