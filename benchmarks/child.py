@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def measured(name: str, **settings: Any) -> dict[str, Any]:
     if done.returncode:
         raise RuntimeError(f"{name} {settings}: {done.stderr[-2000:]}")
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return {**told, "cpu": _children() - before} if name == "job" else told
+    return {**told, "cpu": _children() - before} if name in WHOLE else told
 
 
 def _children() -> float:
@@ -193,6 +194,14 @@ def start(address: str) -> Iterator[Any]:
     yield spent[0]
 
 
+def bare() -> Iterator[None]:
+    """What nobody can do without who reads metrics by `MetricServiceClient`, and works with numpy."""
+    for package in ("numpy", "google.cloud.monitoring_v3"):
+        import_module(package)
+    yield
+    yield
+
+
 def kept(days: int, series: int, wait: float) -> Iterator[Any]:
     """History of so many days out of a folder whose every answer takes `wait` seconds, a download two."""
     from job.sources.cached import Cached
@@ -244,8 +253,11 @@ def default() -> Iterator[Any]:
 
 MEASUREMENTS: dict[str, Measurement] = {
     function.__name__: function
-    for function in (read, as_dataframe, script, only_bytes, job, through, start, kept, kernels, default)
+    for function in (read, as_dataframe, script, only_bytes, job, through, start, bare, kept, kernels, default)
 }
+
+WHOLE = {"job", "bare"}
+"""Of these it is the process that is measured."""
 
 
 OURS = {"read", "job", "through", "start"}
