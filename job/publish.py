@@ -16,7 +16,7 @@ from job.log import Log
 from job.mutes import Mutes
 from job.page import Skipped, render
 from job.store import Object, Store, put_over
-from job.units import named
+from job.units import named, parse_time, utc
 
 DAY = timedelta(days=1)
 
@@ -106,6 +106,8 @@ def publish(telling: Telling, execution: str, tasks: int, now: datetime) -> Told
         return None
     slices = [piece for record in told for piece in record["slices"]]
     days = sorted({date.fromisoformat(piece["day"]) for piece in slices if piece["status"] != "waiting"})
+    if days and not telling.backfill:
+        _missed(telling, days[0])
     every: dict[str, Incident] = {}
     new: set[str] = set()
     for day in days:
@@ -118,6 +120,18 @@ def publish(telling: Telling, execution: str, tasks: int, now: datetime) -> Told
         every |= {i.id: i for i in told_of.incidents}
         new |= told_of.new
     return Told(tuple(sorted(every.values(), key=rank)), frozenset(new))
+
+
+def _missed(telling: Telling, first: date) -> None:
+    """Say once what no run has judged, where none came for longer than a run looks back."""
+    there = telling.store.get(LATEST)
+    try:
+        until = parse_time(_told_of(there.data, "until")) if there else None
+    except ValueError:
+        return
+    if until and until.date() < first:
+        words = f"no run judged what came after {utc(until)}: netanomaly run --from {until:%Y-%m-%d} --to {first}"
+        telling.log("WARNING", "run.missed", words, since=utc(until), until=str(first))
 
 
 def _of(slices: Iterable[dict[str, Any]], day: date) -> str:
@@ -292,7 +306,7 @@ def _point(store: Store, day: date, found: Found, told: Told) -> None:
     data = (json.dumps(pointer) + "\n").encode()
     for _ in range(5):
         there = store.get(LATEST)
-        if there and _day(there.data) > str(day):
+        if there and _told_of(there.data, "day") > str(day):
             return
         try:
             store.put(LATEST, data, replaces=there.head if there else None)
@@ -301,9 +315,10 @@ def _point(store: Store, day: date, found: Found, told: Told) -> None:
         return
 
 
-def _day(data: bytes) -> str:
+def _told_of(data: bytes, what: str) -> str:
+    """What the pointer says; nothing where it is none."""
     try:
-        return str(json.loads(data)["day"])
+        return str(json.loads(data)[what] or "")
     except (ValueError, KeyError, TypeError):
         return ""
 

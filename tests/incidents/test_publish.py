@@ -220,6 +220,27 @@ def test_the_pointer_never_goes_back(tmp_path: Path) -> None:
     assert (pointer["day"], pointer["page"]) == ("2026-11-23", "reports/2026-11-23.html")
 
 
+@pytest.mark.parametrize(
+    ("pointer", "told"),
+    [
+        ('{"day": "2026-11-18", "until": "2026-11-18T14:05:00Z"}', "--from 2026-11-18 --to 2026-11-21"),
+        ('{"day": "2026-11-20", "until": "2026-11-21T00:00:00Z"}', ""),
+        ('{"day": "2026-11-18", "until": "$(reboot)"}', ""),
+        ('{"day": "2026-11-18", "until": null}', ""),
+        ("[]", ""),
+    ],
+)
+def test_what_no_run_has_judged_is_said_once(pointer: str, told: str, tmp_path: Path) -> None:
+    work, logged = bench(tmp_path, hours=3), io.StringIO()
+    work.run()
+    put_over(work.job.store, "reports/latest.json", pointer.encode())
+    telling = Telling(work.job.store, json_lines(logged), Mutes())
+    for _ in range(2):
+        publish(telling, "e1", 1, PRESENT)
+    said = [line for line in map(json.loads, logged.getvalue().splitlines()) if line["event"] == "run.missed"]
+    assert [line["message"].partition("netanomaly run ")[2] for line in said] == ([told] if told else [])
+
+
 def test_the_last_task_out_renders_and_tasks_make_the_same_pages(tmp_path: Path) -> None:
     one, three = backfill(tmp_path / "one"), backfill(tmp_path / "three")
     logs = json_lines(io.StringIO())
