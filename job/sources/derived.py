@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from detectors import Frame
+from job.errors import ConfigError
 from job.presets import slug
 from job.query import Query
 from job.ratio import RATIOS, Ratio, family, split
@@ -43,12 +44,13 @@ class Derived:
     def metrics(self, names: tuple[str, ...]) -> tuple[Query, ...]:
         """The queries of ratios among the names, and the source's of the others.
 
-        No name stands for what the source has by default, and the ratios of it.
+        No name stands for what the source has by default, and the ratios of it; a preset for those that it can make.
         """
         ratios, others = split(names)
         found = self.source.metrics(others) if others or not ratios else ()
         if not names:
             ratios = _possible(found)
+        ratios = tuple(name for name in ratios if name in names or self._has(RATIOS[name])) or ratios[:1]
         pairs = ((name, query) for name in ratios for query in self._of(RATIOS[name].bottom))
         return (*found, *(_named(query, name) for name, query in pairs))
 
@@ -165,6 +167,13 @@ class Derived:
     def _one(self, query: Query, metric: str) -> Query:
         (found,) = [each for each in self._of(metric) if each.project == query.project]
         return replace(found, parts=query.parts, part=query.part)
+
+    def _has(self, ratio: Ratio) -> bool:
+        """Whether the source knows both metrics of a ratio."""
+        try:
+            return bool(self._of(ratio.top) and self._of(ratio.bottom))
+        except ConfigError:
+            return False
 
     def _of(self, metric: str) -> tuple[Query, ...]:
         """The source's queries of one metric, asked for once."""

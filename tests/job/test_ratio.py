@@ -18,6 +18,7 @@ from job.log import plain_lines
 from job.ratio import PRESETS, RATIOS, Ratio, split
 from job.slices import policy_of
 from job.sources.derived import Derived, divided
+from job.sources.files import Files
 from job.sources.synthetic import Synthetic
 from tests.job.anomalies import anomaly
 from tests.job.work import DAY, HOUR, NIGHT, backfill, told, tree
@@ -80,6 +81,19 @@ def test_names_of_ratios() -> None:
     assert split(("derived",)) == (tuple(RATIOS), ())
     with pytest.raises(ConfigError, match=r"no preset 'vm-derive'; there are: .*derived, .*vm-derived"):
         prepare(Settings(metrics=("vm-derive",)), {}, NIGHT, plain_lines())
+
+
+def test_a_preset_of_ratios_stands_for_those_of_recorded_metrics(tmp_path: Path) -> None:
+    both = [f"compute.googleapis.com/instance/network/{way}_bytes_count" for way in ("sent", "received")]
+    rows = "".join(f"2026-11-22,1,{metric}\n" for metric in both)
+    (tmp_path / "a.csv").write_text(f"ts,value,metric\n{rows}")
+    files = Derived(Files(str(tmp_path)), Files(str(tmp_path)))
+    made = [f"derived.netanomaly/vm/{name}" for name in ("sent_per_received", "received_per_sent")]
+    assert [query.metric for query in files.metrics(("derived",))] == made
+    assert [query.metric for query in files.metrics(("vm", "vm-derived"))] == [*reversed(both), *made]
+    for name in ("nat-derived", SHARE):
+        with pytest.raises(ConfigError, match=r"no metric 'router\.googleapis\.com/nat/"):
+            files.metrics((name, "vm-derived") if name == SHARE else (name,))
 
 
 def test_what_a_ratio_tells_of() -> None:
