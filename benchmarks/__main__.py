@@ -147,11 +147,9 @@ def whole(short: bool) -> Iterator[Row]:
         ten, served = measured("job", address=many.address, **plain), many.told()["points"]
         address, plainly = (many.address, ten) if short else (few.address, one)
         messages = measured("job", address=address, messages=True, **plain)
-        tasks = () if short else range(4)
-        again = [measured("job", address=many.address, parts=4, index=n, tasks=4, **plain) for n in tasks]
-        robust = [measured("job", address=many.address, detector={"stl": {"robust": True}}, **plain) for _ in tasks[:1]]
+        tasked = [] if short else [*_tasks(many.address, ten, plain)]
         written = _cpu_a_point("script", least.address, BYTES, 14 * 1440)
-    points, four = ten["told"]["points"], sum(part["cpu"] for part in again)
+    points = ten["told"]["points"]
     what, scaled = f"whole run, {large:,} series x 14 days, {', '.join(DETECTORS)}", written * points
     other = f"a script, from few series {scaled:,.0f} s"
     yield Row(f"{what}: CPU", _s(ten), other, scaled / ten["cpu"], asked)
@@ -163,19 +161,30 @@ def whole(short: bool) -> Iterator[Row]:
     flat = 0.0 if short else 1.15  # fewer series than these do not fill what is held at once
     grown = ten["peak"] / one["peak"]
     yield Row("the same: peak memory", _mb(ten), f"{small:,} series {_mb(one)}", grown, flat, most=True)
-    for sturdy in robust:
-        why = "three seasons of ten days a series, each of six turns"
-        yield Row("the same, stl robust: CPU", _s(sturdy), "20 s", sturdy["cpu"] / 20, 1.0, most=True, known=why)
-    if again:
-        why, other = "each has to start: see the next row", f"1 task {_s(ten)}"
-        what = "the same, 4 tasks: CPU of all"
-        yield Row(what, f"{four:.2f} s", other, four / ten["cpu"], 1.15, most=True, known=why)
-        what = "the same, if each task but one did no more than import numpy and `MetricServiceClient`"
-        others = ten["cpu"] + 3 * min(measured("bare")["cpu"] for _ in tasks)
-        yield Row(what, f"{others:.2f} s", other, others / ten["cpu"])
+    yield from tasked
     what = f"whole run, {large if short else small:,} series: CPU"
     other = f"points by protobuf's messages {_s(messages)}"
     yield Row(what, _s(plainly), other, messages["cpu"] / plainly["cpu"], 1.25)
+
+
+def _tasks(address: str, one: dict[str, Any], plain: dict[str, Any]) -> Iterator[Row]:
+    """What four tasks take beside one; and the robust variant, by one task and by four."""
+    robust = plain | {"detector": {"stl": {"robust": True}}}
+    sturdy = measured("job", address=address, **robust)
+    four, again = (
+        sum(measured("job", address=address, parts=4, index=n, tasks=4, **given)["cpu"] for n in range(4))
+        for given in (plain, robust)
+    )
+    bare = one["cpu"] + 3 * min(measured("bare")["cpu"] for _ in range(3))
+    why = "each has to start: see the next row"
+    what = "the same, 4 tasks: CPU of all"
+    yield Row(what, f"{four:.2f} s", f"1 task {_s(one)}", four / one["cpu"], 1.15, most=True, known=why)
+    what = "the same, if each task but one did no more than import numpy and `MetricServiceClient`"
+    yield Row(what, f"{bare:.2f} s", f"1 task {_s(one)}", bare / one["cpu"])
+    why = "three seasons of ten days a series, each of six turns"
+    yield Row("the same, stl robust: CPU", _s(sturdy), "20 s", sturdy["cpu"] / 20, 1.0, most=True, known=why)
+    what = "the same, stl robust, 4 tasks: CPU of all"
+    yield Row(what, f"{again:.2f} s", f"1 task {_s(sturdy)}", again / sturdy["cpu"], 1.15, most=True)
 
 
 def ratios(short: bool) -> Iterator[Row]:
