@@ -14,7 +14,7 @@ from job.incident import Incident, Judged, group
 from job.kinship import Slot
 from job.nature import Shape, Top
 from job.report import EARLIEST, LATEST, ROOT, Reading, read
-from job.series import NAME, Looked, Numbers, Sum, Trace, key, parsed
+from job.series import NAME, Looked, Numbers, Sum, Trace, Traces, key, parsed
 from job.store import Store
 from job.sums import Group, peers
 from job.taken import taken
@@ -125,7 +125,7 @@ def _series(
 ) -> tuple[list[Looked], Mapping[Key, tuple[Trace, ...]], dict[str, Shape]]:
     """What was looked at, the traces if they are drawn, and shapes by anomaly; a few objects are held beside."""
     looked: list[Looked] = []
-    traces: dict[Key, tuple[Trace, ...]] = {}
+    traces = Traces()
     shapes: dict[str, Shape] = {}
     events: dict[Key, list[Anomaly]] = {}
     for a in anomalies:
@@ -141,7 +141,7 @@ def _series(
             mine = peers(record, {name: one.members for name, one in sums.items()}) if here else None
             shapes |= {a.id: shape(record, a, sums[mine] if mine else None) for a in here}
             if drawn:
-                traces[record.key] = (*traces.get(record.key, ()), record)
+                traces.add(record)
     return looked, traces, shapes
 
 

@@ -98,6 +98,27 @@ class Trace(BaseModel):
         return key(self.project, self.query, self.resource, self.labels)
 
 
+class Traces(Mapping[tuple[object, ...], tuple[Trace, ...]]):
+    """Traces by the key of their series, packed until they are asked for: of a large fault few are drawn."""
+
+    def __init__(self) -> None:
+        self._packed: dict[tuple[object, ...], tuple[bytes, ...]] = {}
+
+    def add(self, trace: Trace) -> None:
+        """Take in another day of a series."""
+        self._packed[trace.key] = (*self._packed.get(trace.key, ()), trace.model_dump_json().encode())
+
+    def __getitem__(self, name: tuple[object, ...]) -> tuple[Trace, ...]:
+        """The days of a series."""
+        return tuple(map(Trace.model_validate_json, self._packed[name]))
+
+    def __iter__(self) -> Iterator[tuple[object, ...]]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+
 CELL = timedelta(minutes=5)
 """What groups carried together is told by the mean of so long, or of a period that is longer."""
 

@@ -50,12 +50,10 @@ def test_the_alerting_policies_are_policies_and_name_what_is_written() -> None:
         assert AlertPolicy.from_json("".join(policy)).conditions, "the API's own message, which refuses unknown fields"
     logged = json.loads(re.findall(r"--policy='(.*?)'", README, re.DOTALL)[0])
     words = logged["conditions"][0]["conditionMatchedLog"]["filter"]
-    assert set(re.findall(r"[a-z]+\.[a-z]+(?=\")", words)) == {
-        "run.failed",
-        "report.failed",
-        "incident.opened",
-        "incident.amended",
-    }
+    assert set(re.findall(r"incident\.[a-z]+(?=\")", words)) == {"incident.opened", "incident.amended"}
+    assert "severity>=ERROR OR" in words, "whatever fails, is refused or stopped"
+    job = (Path(__file__).parents[2] / "cloudbuild.yaml").read_text()
+    assert re.findall(r'job_name="(.*?)"', words) == re.findall(r"_JOB: (\S+)", job)
     assert "notificationRateLimit" in logged["alertStrategy"]  # without which no policy on logs is taken
     paged = json.loads(re.findall(r"<<'END'\n(.*?)^END", README, re.DOTALL | re.MULTILINE)[0])
     filters = [next(v for k, v in one.items() if k != "displayName")["filter"] for one in paged["conditions"]]

@@ -10,7 +10,6 @@ from job import ratio
 from job.anomaly import Anomaly
 from job.cli import cli
 from job.config import PREFIX, CustomQuery, FilesTable, Rule, Settings, SyntheticTable, load
-from job.incident import Incident
 from job.policy import Policy
 from job.presets import GROUPS, PRESETS
 
@@ -20,7 +19,7 @@ WORDS = {word for quoted in QUOTED for word in re.split(r"[^\w-]+", quoted)} | s
     re.findall(r"[\w-]+", "\n".join(re.findall(r"```.*?```", README, re.DOTALL)))
 )
 
-FIELDS = sorted({field.alias or name for kind in (Anomaly, Incident) for name, field in kind.model_fields.items()})
+FIELDS = [field.alias or name for name, field in Anomaly.model_fields.items()]
 SETTINGS = [field.alias or name for name, field in Settings.model_fields.items()]
 TABLES: dict[str, type[BaseModel]] = {
     "policy": Policy,
