@@ -313,6 +313,7 @@ def _tallied(
         if stopped():
             return None
         counting.add(block)
+        del block  # which is a part of what was read together, before more is
     return counting.tallies
 
 

@@ -41,9 +41,12 @@ GROWN = timedelta(hours=3)
 """The object of the present day is written again when it can be longer by so much: it costs more to write than hours to
 read."""
 
-SHARE = 512 * 288
-"""About so many points of a day are kept together, as of 512 series of five minutes: what is read, joined and written
-is bounded by them, whatever the fleet and the step; fewer would cost more to begin each time than to go through."""
+SHARE = 512 * 14 * 288
+"""About so many points are kept together, as of 512 series in two weeks of five minutes: they bound what is read and
+joined, whatever the fleet and the step. Fewer would cost more to begin each time than to go through."""
+
+SPAN = timedelta(days=14)
+"""Shares are made for no less time, since who reads a day today may read weeks tomorrow."""
 
 SHARES = 100
 """Into no more shares than this is a query split: numbers that end in two digits cannot be told apart further."""
@@ -85,7 +88,7 @@ class Cached:
     """Answers from `history/…` in the store what has settled, asks `source` for the rest, and keeps what of it has.
 
     A point has settled when it is older than its metric's delay and `margin`. A query is kept in shares of about `size`
-    series (of `SHARE` points a day, if that is None), by the label that splits it or, without one, that by which its
+    series (of `SHARE` points, if that is None), by the label that splits it or, without one, that by which its
     series differ; very many that no label tells apart are not kept. Each share has an object for each week, with its
     settled days from Monday on, and one for the day that has not settled to its end.
     `origin` says which source it is, where the query does not. Of the metrics that are asked for `again`, since ratios
@@ -149,6 +152,7 @@ class Cached:
             yield from parts
             if lasting and not whole.past:
                 self._learn(shelf, whole.frame, parts, days)
+            del whole, parts
 
     def pairs(self, one: Query, other: Query, start: datetime, end: datetime) -> Iterator[tuple[Frame, Frame]]:
         """The series of two queries; share by share where both are split alike, or else all at once."""
@@ -182,11 +186,12 @@ class Cached:
                     while waiting and self._room.take(wanted=not begun):
                         shelf = waiting.popleft()
                         begun.append((shelf, readers.submit(read, shelf, hands)))
-                    found = begun[0][1].result()
-                    shelf, _ = begun.popleft()
+                    shelf, future = begun[0]
+                    most = max(most, size(future.result()))
+                    yield shelf, future.result()
+                    begun.popleft()
                     self._room.leave(1)
-                    most = max(most, size(found))
-                    yield shelf, found
+                    del future  # and with it the share, before another one is waited for
             finally:
                 for _, future in begun:
                     future.cancel()
@@ -285,7 +290,7 @@ class Cached:
         span, mark, rows = self._lasting(query, start, end), "", None
         if span[0] >= span[1] or self._refused:
             return None
-        folder, size = _folder(query, self.origin), self.size or max(1, SHARE // (DAY // query.step))
+        folder, size = _folder(query, self.origin), self.size or max(1, SHARE // (max(SPAN, end - start) // query.step))
         if not splits(query) and isinstance(self.source, Dividing):
             query, rows = self.source.divided(query, *span)
             mark = f".by.{query.split_by}"

@@ -449,9 +449,14 @@ def test_many_shares_are_read_in_a_stream_each(store: Folder, monkeypatch: pytes
     assert len(source.asked) == 57, "endings of two digits make no two times as many shares"
 
 
-def test_a_share_has_so_many_points_a_day(store: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SHARE", 20 * 24)
-    assert len(gathered(cached(arrays(60), store, NOON), SPLIT, PAST, LATEST, 100)[1]) == 3
+@pytest.mark.parametrize(("days", "shares"), [(2, 3), (14, 3), (28, 6)])
+def test_a_share_has_so_many_points(store: Folder, monkeypatch: pytest.MonkeyPatch, days: int, shares: int) -> None:
+    monkeypatch.setattr(module, "SHARE", 20 * 14 * 24)
+    source = arrays(60)
+    for row in source.rows.values():
+        row[-2 * 24 :] = 1.0
+    end = MONDAY + 60 * DAY
+    assert len(gathered(cached(source, store, end + DAY), SPLIT, end - days * DAY, end, 100)[1]) == shares
 
 
 def test_two_queries_come_in_the_same_shares_where_both_have_as_many(store: Folder) -> None:
