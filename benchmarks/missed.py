@@ -30,7 +30,9 @@ OURS = Adaptive()
 QUIET = 1.0
 """A method raises few false alarms where they are at most so many a week for each series."""
 
-HEAD = "which events|in all|told|past events muted|a quiet method|a loud one|nobody|ordinary|hidden|clear|events before"
+HEAD = (
+    "which events|in all|told|past events muted|a quiet method|a loud one|nobody|ordinary|hidden|clear|before, on days"
+)
 """Each tells so many that none of those before does; of what the default misses, why and after how many."""
 
 
@@ -39,12 +41,13 @@ class Past:
     """What came before an event: in how many hours of a week of its memory the series was as far off.
 
     Of all `hours` and of `ordinary` ones, each in the view in which they were fewest; and how many labelled `events`
-    began in the ten days before.
+    began in the ten days before, on how many `days` of them.
     """
 
     hours: float
     ordinary: float
     events: int
+    days: int
 
 
 def pasts(series: Series) -> Iterator[Past]:
@@ -65,7 +68,8 @@ def pasts(series: Series) -> Iterator[Past]:
         far = worst[:, before] >= np.fmax.reduce(off[:, event], axis=1)[:, None]
         known = ~np.isnan(worst[:, before])
         hours, rest = (_share(far, some) * 7 * calendar.blocks for some in (known, known & ordinary[before]))
-        yield Past(hours, rest, sum(start - recent <= one < start for one, _ in series.events))
+        ages = [start - one for one, _ in series.events if start - recent <= one < start]
+        yield Past(hours, rest, len(ages), len({age // (24 * HOUR) for age in ages}))
 
 
 def _deviations(frame: Frame, calendar: Calendar) -> NDArray[np.float64]:
@@ -121,8 +125,9 @@ def _who(told: Mapping[str, NDArray[np.bool_]], rate: Mapping[str, float], defau
 
 
 def _why(missed: Sequence[Past], asked: float) -> tuple[str, ...]:
-    """How many of the missed lie among ordinary hours, among past events, among neither; the events before them."""
+    """How many of the missed lie among ordinary hours, among past events, among neither; what came before them."""
     ordinary = sum(one.ordinary > asked for one in missed)
     events = sum(one.ordinary <= asked < one.hours for one in missed)
-    before = f"{median(one.events for one in missed):.2g}" if missed else ""
+    counts = (median(getattr(one, name) for one in missed) for name in ("events", "days") if missed)
+    before = " on ".join(f"{count:.2g}" for count in counts)
     return f"{ordinary}", f"{events}", f"{len(missed) - ordinary - events}", before

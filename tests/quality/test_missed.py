@@ -50,7 +50,12 @@ def test_the_past_of_an_event_is_counted_by_hours_as_far_off(
     (one,) = pasts(series([*events, (LAST, 50.0)], others))
     assert one.hours == pytest.approx(hours / 4, abs=0.01)
     assert one.ordinary == pytest.approx(ordinary / 4, abs=0.01)
-    assert one.events == recent
+    assert (one.events, one.days) == (recent, recent)
+
+
+def test_events_of_one_day_are_of_one_day() -> None:
+    (one,) = pasts(series([(LAST - 50, 9.0), (LAST - 52, 9.0), (LAST - 3, 9.0), (LAST, 50.0)]))
+    assert (one.events, one.days) == (3, 2)
 
 
 def scores(*delays: float | None, false: int = 0) -> list[EventScore]:
@@ -70,8 +75,8 @@ def test_each_event_is_told_by_the_first_kind_that_tells_it() -> None:
     (weeks,) = {one.weeks for one in every}
     _, _, first, second = lines(every, found, "ours", "muted", 0.33)
     told = ["4", "1", "1", "1", f"1 ({100 / weeks:.2g})", "0"]
-    assert cells(first) == ["made", *told, "0", "3", "0", "3", f"{1 / weeks:.2f}", f"{2 / weeks:.2f}"]
-    assert cells(second) == ["other", "1", "0", "0", "1", "0", "0", "0", "0", "1", "0", "0.00", "0.00"]
+    assert cells(first) == ["made", *told, "0", "3", "0", "3 on 3", f"{1 / weeks:.2f}", f"{2 / weeks:.2f}"]
+    assert cells(second) == ["other", "1", "0", "0", "1", "0", "0", "0", "0", "1", "0 on 0", "0.00", "0.00"]
 
 
 def test_who_may_alarm_more_often_has_events_among_its_ordinary_hours() -> None:
