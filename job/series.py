@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -99,14 +99,14 @@ class Trace(BaseModel):
 
 
 class Traces(Mapping[tuple[object, ...], tuple[Trace, ...]]):
-    """Traces by the key of their series, packed until they are asked for: of a large fault few are drawn."""
+    """Traces by the key of their series, packed as they are stored: a large fault has many, of which few are drawn."""
 
     def __init__(self) -> None:
         self._packed: dict[tuple[object, ...], tuple[bytes, ...]] = {}
 
     def add(self, trace: Trace) -> None:
         """Take in another day of a series."""
-        self._packed[trace.key] = (*self._packed.get(trace.key, ()), trace.model_dump_json().encode())
+        self._packed[trace.key] = (*self._packed.get(trace.key, ()), _line(trace))
 
     def __getitem__(self, name: tuple[object, ...]) -> tuple[Trace, ...]:
         """The days of a series."""
@@ -117,6 +117,10 @@ class Traces(Mapping[tuple[object, ...], tuple[Trace, ...]]):
 
     def __len__(self) -> int:
         return len(self._packed)
+
+    def lines(self) -> bytes:
+        """All of them, in the order of their labels."""
+        return b"".join(line for name in sorted(self, key=json.dumps) for line in self._packed[name])
 
 
 CELL = timedelta(minutes=5)
@@ -203,15 +207,14 @@ def since(frame: Frame, start: datetime) -> datetime:
     return max(frame.start, start - timedelta(days=1))
 
 
-def lines(looked: Looked, traces: Iterable[Trace]) -> bytes:
+def lines(looked: Looked, traces: Traces) -> bytes:
     """The object's bytes: what was looked at, then a line for each flagged series in the order of its labels."""
-    ordered = sorted(traces, key=lambda t: json.dumps(t.key))
-    return "".join(_line(each) for each in (looked, *ordered)).encode()
+    return _line(looked) + traces.lines()
 
 
-def _line(record: BaseModel) -> str:
+def _line(record: BaseModel) -> bytes:
     told = record.model_dump(mode="json", by_alias=True)
-    return json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+    return (json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n").encode()
 
 
 def parsed(name: str, data: bytes, problems: list[str]) -> Iterator[Looked | Trace]:

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
-from itertools import takewhile
+from itertools import chain, takewhile
 from threading import Lock, Semaphore
 from typing import Any, Literal, TypeVar
 
@@ -420,7 +420,7 @@ def _looked(one: _Todo, tally: Tally) -> series.Looked:
         warming_up=len(tally.young),
         suppressed=dict(sorted(tally.suppressed.items())),
         types=tally.survey.kept(),
-        sums=tally.sums.told(tally.traces) if tally.sums else [],
+        sums=tally.sums.told(chain.from_iterable(tally.traces.values())) if tally.sums else [],
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from detectors import Frame, Labels
 from job.anomaly import Anomaly, split_labels, telling
 from job.examine import Examined
-from job.series import Survey, Surveyed, Trace
+from job.series import Survey, Surveyed, Traces
 from job.sums import Sums
 
 
@@ -24,7 +24,7 @@ class Tally:
     young: list[str] = field(default_factory=list)
     suppressed: Counter[str] = field(default_factory=Counter)
     anomalies: list[Anomaly] = field(default_factory=list)
-    traces: list[Trace] = field(default_factory=list)
+    traces: Traces = field(default_factory=Traces)
     survey: Survey = field(default_factory=Survey)
     sums: Sums | None = None
 
@@ -36,7 +36,8 @@ class Tally:
         self.young += [_name(frame, row) for row in verdict.warming_up]
         self.suppressed.update(verdict.suppressed)
         self.anomalies += verdict.anomalies
-        self.traces += verdict.traces
+        for trace in verdict.traces:
+            self.traces.add(trace)
         self.survey.add(frame, since, surveyed)
         if self.sums:
             self.sums.add(frame, surveyed)

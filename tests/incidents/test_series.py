@@ -1,3 +1,5 @@
+import json
+import tracemalloc
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from job.anomaly import Anomaly
 from job.found import shape
 from job.incident import group
 from job.nature import Shape, Top
-from job.series import Looked, Survey, Trace, key, numbers, parsed, surveyor
+from job.series import Looked, Survey, Trace, Traces, key, numbers, parsed, surveyor
 from tests.incidents.events import MINUTE, NIGHT, event
 from tests.job.work import backfill, bench, told, tree
 from tests.page.findings import trace as drawn
@@ -154,3 +156,17 @@ def test_what_never_varied_has_no_flat_top() -> None:
     at = event("in bytes", 100, 45, start=NIGHT + 180 * MINUTE, minutes=60)
     trace = drawn(at).model_copy(update={"start": NIGHT, "value": [45.0, 46.0] * 18 + CAP * 3})
     assert shape(trace, at).top is None
+
+
+def test_the_traces_of_a_large_fault_are_held_as_small_as_they_are_stored() -> None:
+    given = [drawn(event("in bytes", 5000 / 7 + n, 1000 / 7, f"host{n}x"), minutes=1) for n in range(50)]
+    tracemalloc.start()
+    traces = Traces()
+    for one in reversed(given):
+        traces.add(one)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    stored = traces.lines()
+    assert held < 1.2 * len(stored)
+    assert list(map(Trace.model_validate_json, stored.splitlines())) == sorted(given, key=lambda t: json.dumps(t.key))
+    assert all(traces[one.key] == (one,) for one in given)
