@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -98,11 +98,11 @@ def history(short: bool) -> Iterator[Row]:
     bare, cold, warm = [], [], []
     with serving(series, 15) as fleet:
         reads = []
-        for _ in range(1 if short else 2):  # of what other programs take meanwhile, some is ours
+        for _ in range(1 if short else 3):
             with tempfile.TemporaryDirectory() as kept:
                 reads.append([measured("through", address=fleet.address, cache=kept, days=14) for _ in range(2)])
-        first, second = (min(times, key=lambda told: float(told["cpu"])) for times in zip(*reads, strict=True))
-        for _ in range(1 if short else 2):
+        first, second = map(_least, zip(*reads, strict=True))
+        for _ in range(1 if short else 3):
             with tempfile.TemporaryDirectory() as kept:
                 fleet.told()
                 bare += [] if short else [measured("job", address=fleet.address, cache="off", now=before, **given)]
@@ -120,7 +120,7 @@ def history(short: bool) -> Iterator[Row]:
     if short:
         yield Row(f"{what}: points read", *points)
         return
-    plain, empty, full = (min(runs, key=lambda told: float(told["cpu"])) for runs in (bare, cold, warm))
+    plain, empty, full = map(_least, (bare, cold, warm))
     why = "to start, to read what is new and to judge it cost the same"
     yield Row(f"{what}: CPU", _s(full), f"cold {_s(empty)}", empty["cpu"] / full["cpu"], 5.0, known=why)
     yield Row("the same: points read", *points)
@@ -170,9 +170,9 @@ def whole(short: bool) -> Iterator[Row]:
 def _tasks(address: str, one: dict[str, Any], plain: dict[str, Any]) -> Iterator[Row]:
     """What four tasks take beside one; and the robust variant, by one task and by four."""
     robust = plain | {"detector": {"stl": {"robust": True}}}
-    sturdy = measured("job", address=address, **robust)
+    one, sturdy = _least([one, _run(address, **plain)]), _least(_run(address, **robust) for _ in range(2))
     four, again = (
-        sum(measured("job", address=address, parts=4, index=n, tasks=4, **given)["cpu"] for n in range(4))
+        sum(_least(_run(address, parts=4, index=n, tasks=4, **given) for _ in range(2))["cpu"] for n in range(4))
         for given in (plain, robust)
     )
     bare = one["cpu"] + 3 * min(measured("bare")["cpu"] for _ in range(3))
@@ -185,6 +185,15 @@ def _tasks(address: str, one: dict[str, Any], plain: dict[str, Any]) -> Iterator
     yield Row("the same, stl robust: CPU", _s(sturdy), "20 s", sturdy["cpu"] / 20, 1.0, most=True, known=why)
     what = "the same, stl robust, 4 tasks: CPU of all"
     yield Row(what, f"{again:.2f} s", f"1 task {_s(sturdy)}", again / sturdy["cpu"], 1.15, most=True)
+
+
+def _run(address: str, **given: Any) -> dict[str, Any]:
+    return measured("job", address=address, **given)
+
+
+def _least(told: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The run that took the least CPU: of what other programs take meanwhile, some is ours."""
+    return min(told, key=lambda one: float(one["cpu"]))
 
 
 def ratios(short: bool) -> Iterator[Row]:

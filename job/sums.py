@@ -45,9 +45,11 @@ class Sums:
         values, rows = since_day(frame.values, frame.column(self._start), DAY // frame.step), dict[Group, list[int]]()
         for row in np.flatnonzero(np.isfinite(values).any(axis=1)).tolist():
             one = surveyed(frame.labels[row])
-            for group in one.resource.groups if one.slot[1] in TRAFFIC else ():
-                self._members.setdefault((one.type, group), set()).add(one.resource.mark)
-                rows.setdefault((one.type, group), []).append(row)
+            for group in one.resource.groups if one.slot.what in TRAFFIC else ():
+                members = self._members.setdefault((one.type, group), set())
+                if len(members) <= MEMBERS:  # else it stays too large
+                    members.add(one.resource.mark)
+                    rows.setdefault((one.type, group), []).append(row)
         small = {name: some for name, some in rows.items() if self._small(name)}
         if small:
             values = means(values, frame.step)
