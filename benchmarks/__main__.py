@@ -231,7 +231,9 @@ def kernels(short: bool) -> Iterator[Row]:
 
 def default(short: bool) -> Iterator[Row]:
     """CPU a point of the default detection, which has no peer of its kind; a short run asks for no times."""
-    for what, ours in () if short else measured("default")["told"]:
+    runs = [measured("default")["told"] for _ in range(0 if short else 4)]
+    for rows in zip(*runs, strict=True):
+        what, ours = min(rows, key=lambda row: float(row[1]))
         yield Row(what, _ns(ours), "300 ns", ours * 1e9 / 300, 1.0, most=True)
 
 
