@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -136,22 +137,22 @@ class Cluster:
     group: str = ""
     shift: bool = False
 
-    @property
+    @cached_property
     def start(self) -> datetime:
         """When the first began."""
         return min(a.start for a in self.anomalies)
 
-    @property
+    @cached_property
     def end(self) -> datetime:
         """When the last ended."""
         return max(a.end for a in self.anomalies)
 
-    @property
-    def things(self) -> list[Thing]:
+    @cached_property
+    def things(self) -> tuple[Thing, ...]:
         """The resources, in order."""
-        return sorted({thing(a) for a in self.anomalies}, key=lambda t: (t.project, t.type, t.labels))
+        return tuple(sorted({thing(a) for a in self.anomalies}, key=lambda t: (t.project, t.type, t.labels)))
 
-    @property
+    @cached_property
     def net(self) -> float:
         """Bytes too many or too few, or packets where there are no bytes."""
         totals = excess(self.anomalies)
@@ -201,11 +202,13 @@ def _local(anomalies: Iterable[Anomaly]) -> list[Cluster]:
 
 def _runs(ordered: Sequence[Anomaly]) -> Iterator[Cluster]:
     run: list[Anomaly] = []
+    end: datetime | None = None
     for a in ordered:
-        if run and a.start - max(b.end for b in run) > APART:
+        if end and a.start - end > APART:
             yield Cluster(tuple(run))
-            run = []
+            run, end = [], None
         run.append(a)
+        end = max(end or a.end, a.end)
     if run:
         yield Cluster(tuple(run))
 

@@ -153,10 +153,30 @@ def key(project: str, query: str, resource: Resource, labels: Mapping[str, str])
 
 def numbers(row: NDArray[np.float64]) -> Numbers:
     """A row as JSON has it: few digits, and null for what is no number."""
-    return [
-        significant(value, DIGITS) if known else None
-        for value, known in zip(row.tolist(), np.isfinite(row), strict=True)
-    ]
+    return [value if known else None for value, known in zip(_short(row), np.isfinite(row).tolist(), strict=True)]
+
+
+_TENS = 10.0 ** np.arange(23)
+"""Powers of ten, all of them exact: what a whole number is when scaled by one is the nearest number there is."""
+
+_CLOSE = 1e-6
+"""So near to a half, what was lost in scaling may have turned it; a million times as much as can be lost."""
+
+
+def _short(row: NDArray[np.float64]) -> list[float]:
+    """What `significant` makes of each number of a row, at a seventh of its cost."""
+    with np.errstate(all="ignore"):
+        places = DIGITS - 1 - np.floor(np.log10(abs(row)))
+        usual = abs(places) < len(_TENS)
+        power = np.where(usual, places, 0).astype(np.intp)
+        up, down = _TENS[np.maximum(power, 0)], _TENS[np.maximum(-power, 0)]
+        scaled = row * up / down
+        whole = np.rint(scaled)
+        usual &= abs(abs(scaled - whole) - 0.5) > _CLOSE
+        told: list[float] = (whole / up * down).tolist()
+    for n in np.flatnonzero(~usual).tolist():
+        told[n] = significant(float(row[n]), DIGITS)
+    return told
 
 
 class Surveyed(NamedTuple):

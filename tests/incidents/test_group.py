@@ -1,5 +1,6 @@
 import json
 import random
+from cProfile import Profile
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -290,3 +291,15 @@ def test_what_is_worst_is_said_to_have_begun_later_where_it_did() -> None:
 )
 def test_what_a_metric_counts_is_told_by_its_name_or_its_unit(metric: str, unit: str, said: str) -> None:
     assert str(slot(metric, {}, unit)) == said
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_ten_times_as_many_anomalies_are_ten_times_the_work(alone: bool) -> None:
+    def calls(count: int) -> int:
+        where = [("web-1", n * 20) if alone else (f"web-{n}", 0) for n in range(count)]
+        every = [event("out bytes", None, 4e6, one, kind="absent", start=NIGHT + at * MINUTE) for one, at in where]
+        known, profile = fleet(*{name for name, _ in where}), Profile()
+        assert len(profile.runcall(group, every, known)) == 1
+        return sum(entry.callcount for entry in profile.getstats())
+
+    assert calls(300) < 12 * calls(30)

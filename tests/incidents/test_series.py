@@ -11,7 +11,8 @@ from job.anomaly import Anomaly
 from job.found import shape
 from job.incident import group
 from job.nature import Shape, Top
-from job.series import Looked, Survey, Trace, Traces, key, numbers, parsed, surveyor
+from job.series import DIGITS, Looked, Survey, Trace, Traces, key, numbers, parsed, surveyor
+from job.units import significant
 from tests.incidents.events import MINUTE, NIGHT, event
 from tests.job.work import backfill, bench, told, tree
 from tests.page.findings import trace as drawn
@@ -95,6 +96,15 @@ def test_what_has_been_gone_for_a_day_was_not_looked_at() -> None:
 
 def test_numbers_are_short_and_gaps_are_null() -> None:
     assert numbers(np.array([1234567.0, np.nan, 0.0])) == [1235000.0, None, 0.0]
+
+
+def test_numbers_are_rounded_as_one_by_one_whatever_their_size() -> None:
+    rng, tens = np.random.default_rng(1), 10.0 ** np.arange(-30, 31)
+    wide = rng.standard_normal(20_000) * 10.0 ** rng.uniform(-30, 30, 20_000)
+    halves = rng.integers(-(10**6), 10**6, 5_000) / 10.0 ** rng.integers(0, 4, 5_000)
+    edges = [0.0, -0.0, 5e-324, -1.7e308, 1e22, 1e23, 9999.5, 99995.0, 0.99995, 1234.5, 1235.5]
+    row = np.concatenate([wide, halves, tens, np.nextafter(tens, 0), np.nextafter(tens, np.inf), edges])
+    assert list(map(repr, numbers(row))) == [repr(significant(value, DIGITS)) for value in row.tolist()]
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_read(output: Path) -> None:
