@@ -1,14 +1,18 @@
 """What to read: one metric of one scope, whole or one of its parts."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from job.errors import ConfigError
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
-"""The last characters that tell parts apart; every other end of a value belongs to part 0."""
+"""The characters that count where series are told apart by the ends of their labels' values."""
+
+_TEN = 10
+"""What the last character but one counts more than the last: of decimal numbers, all endings are as many."""
 
 
 @dataclass(frozen=True)
@@ -56,25 +60,53 @@ class Query:
             )
 
 
+def number(value: str) -> int:
+    """The number that the last two characters of a label's value make, by which series are shared out.
+
+    A character counts its place in the alphabet, so that numbers fall evenly; a missing or another one counts nothing.
+    """
+    ones, tens = (max(0, ALPHABET.find(c)) if c else 0 for c in (value[-1:], value[-2:-1]))
+    return _TEN * tens + ones
+
+
 def in_part(labels: Mapping[str, str], query: Query) -> bool:
     """Whether the series with these labels belongs to the query's part; every series is in exactly one part."""
-    if query.parts == 1:
-        return True
-    last = labels.get(query.split_by, "")[-1:]
-    place = ALPHABET.find(last) if last else 0
-    return max(place, 0) % query.parts == query.part
+    return query.parts == 1 or number(labels.get(query.split_by, "")) % query.parts == query.part
 
 
 def part_filter(query: Query) -> str:
     """The same choice as `in_part` in the syntax of Cloud Monitoring's filters; empty for a query of one part."""
-    if query.parts == 1:
-        return ""
-    if query.part == 0:
-        others = "".join(c for place, c in enumerate(ALPHABET) if place % query.parts)
-        pattern = f"(?s)(|.*[^{others}])"
-    else:
-        pattern = f"(?s).*[{ALPHABET[query.part :: query.parts]}]"
-    return f"{query.split_by} = monitoring.regex.full_match({quote(pattern)})"
+    return "" if query.parts == 1 else _numbered(query.split_by, lambda n: n % query.parts == query.part)
+
+
+def share(query: Query, wanted: Collection[int], count: int) -> Query:
+    """The query for some of the shares `0` to `count - 1` of its part; each series is in exactly one."""
+    label = _numbered(query.split_by, lambda n: n // query.parts % count in wanted)
+    return replace(query, filter=both(query.filter, label))
+
+
+def _numbered(label: str, chosen: Callable[[int], bool]) -> str:
+    """The filter that keeps the series whose label has a value with such a `number`."""
+    digits, terms = range(len(ALPHABET)), [""] if chosen(0) else []
+    wanted = [chosen(n) for n in range(_TEN * digits[-1] + len(digits))]
+    by = defaultdict[tuple[bool, ...], set[int]](set)
+    for ten in digits:
+        by[tuple(wanted[_TEN * ten :][: len(digits)])].add(ten)
+    for last, tens in by.items():
+        ending, before = _characters(last), _characters([digit in tens for digit in digits])
+        if ending:
+            terms.append(f"(.*{before})?{ending}" if 0 in tens else f".*{before}{ending}")
+    pattern = f"(?s)({'|'.join(terms)})"
+    return f"{label} = monitoring.regex.full_match({quote(pattern)})"
+
+
+def _characters(chosen: Sequence[bool]) -> str:
+    """The class of the alphabet's characters that are chosen; with its first, also of all that are outside it."""
+    if chosen[0]:
+        others = "".join(c for c, there in zip(ALPHABET, chosen, strict=True) if not there)
+        return f"[^{others}]" if others else "."
+    found = "".join(c for c, there in zip(ALPHABET, chosen, strict=True) if there)
+    return f"[{found}]" if found else ""
 
 
 def quote(value: str) -> str:

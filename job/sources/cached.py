@@ -22,11 +22,11 @@ from job.log import Log
 from job.past import alike
 from job.past import stacked as stacked_past
 from job.presets import slug
-from job.query import Query, both, part_filter
+from job.query import Query, both, part_filter, share
 from job.sources import Block, Days, Descriptor, Reader, blocks, carried, cut, history
 from job.sources.history import Kept
 from job.sources.joined import Piece, Span, alive, joined, places, stacked, union
-from job.sources.monitoring.streams import share, splits
+from job.sources.monitoring.streams import splits
 from job.store import Store, put_over
 
 T = TypeVar("T")
@@ -536,7 +536,7 @@ def _identity(query: Query, origin: str) -> dict[str, Any]:
         "filter": query.filter,
         "group_by": list(query.group_by),
         "reducer": query.reducer,
-        "part": [query.split_by, query.parts, query.part] if query.parts > 1 else [],
+        "part": [part_filter(query)] if query.parts > 1 else [],
     }
 
 

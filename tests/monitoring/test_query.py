@@ -7,13 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job.errors import ConfigError
-from job.query import ALPHABET, Query, both, equals, in_part, part_filter, quote
+from job.query import ALPHABET, Query, both, equals, in_part, part_filter, quote, share
 
 LABEL = "resource.labels.instance_id"
 
 
 def query(**settings: Any) -> Query:
     return Query("compute.googleapis.com/x", "p", timedelta(minutes=1), **settings)
+
+
+def pattern_of(text: str) -> str:
+    found = re.search(r'full_match\("(.*)"\)', text, re.DOTALL)
+    assert found
+    return found[1]
 
 
 @given(st.text(), st.integers(1, len(ALPHABET)))
@@ -28,20 +34,31 @@ def test_every_value_is_in_exactly_one_part(value: str, parts: int) -> None:
 def test_the_filter_chooses_what_in_part_chooses(value: str, parts: int) -> None:
     for part in range(parts):
         wanted = query(split_by=LABEL, parts=parts, part=part)
-        pattern = re.search(r'full_match\("(.*)"\)', part_filter(wanted), re.DOTALL)
-        assert pattern
-        assert bool(re.fullmatch(pattern[1], value)) == in_part({LABEL: value}, wanted)
+        assert bool(re.fullmatch(pattern_of(part_filter(wanted)), value)) == in_part({LABEL: value}, wanted)
 
 
 def test_a_series_without_the_label_is_in_the_first_part() -> None:
     assert [in_part({}, query(split_by=LABEL, parts=3, part=p)) for p in range(3)] == [True, False, False]
 
 
-def test_numeric_ids_spread_evenly() -> None:
+@pytest.mark.parametrize("parts", range(2, len(ALPHABET) + 1))
+def test_numeric_ids_spread_evenly(parts: int) -> None:
     sizes = [
-        sum(in_part({LABEL: str(i)}, query(split_by=LABEL, parts=5, part=p)) for i in range(1000)) for p in range(5)
+        sum(in_part({LABEL: str(i)}, query(split_by=LABEL, parts=parts, part=p)) for i in range(1000))
+        for p in range(parts)
     ]
-    assert sizes == [200] * 5
+    assert max(sizes) - min(sizes) <= 10, "a hundred endings of ten each"
+
+
+@given(st.text() | st.text(ALPHABET + "\n-Z", max_size=4), st.integers(1, 8), st.sets(st.integers(0, 16), min_size=1))
+def test_shares_of_a_part_are_disjoint_and_several_are_what_each_is(value: str, parts: int, wanted: set[int]) -> None:
+    def there(shares: set[int]) -> bool:
+        one = share(query(split_by=LABEL, parts=parts, part=parts - 1), shares, 17)
+        return bool(re.fullmatch(pattern_of(one.filter), value))
+
+    homes = {n for n in range(17) if there({n})}
+    assert len(homes) == 1
+    assert there(wanted) == bool(homes & wanted)
 
 
 def test_one_part_needs_no_filter() -> None:

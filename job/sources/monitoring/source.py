@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from detectors import Frame
 from job.errors import ConfigError, Failed
 from job.presets import Spec, expand, slug, spec
-from job.query import Query, both, equals, part_filter
+from job.query import Query, both, equals, part_filter, share
 from job.sources import Descriptor, Meter, cut
 from job.sources.monitoring import grid
 from job.sources.monitoring.client import Incomplete, Line, Patience, Unwritten, connect
@@ -21,7 +21,7 @@ from job.sources.monitoring.decode import Heads, Key, Page, Points, decode, keys
 from job.sources.monitoring.facts import COARSE, COARSE_AFTER, NOWHERE, Facts, descriptor, facts, period
 from job.sources.monitoring.flow import collected, pieces
 from job.sources.monitoring.messages import types
-from job.sources.monitoring.streams import MOST, ahead, dividing, flowing, in_turn, share, splits, together
+from job.sources.monitoring.streams import MOST, ahead, dividing, flowing, in_turn, splits, together
 
 T = TypeVar("T")
 
@@ -285,7 +285,7 @@ class Monitoring:
         rows, count = self._rows.get(query), min(self._calls, MOST)
         if count == 1 or not splits(query) or (rows is not None and rows * width <= PAGE):
             return [read(query)]
-        part = partial(share, query, count=count, tens=1 if query.parts > 1 else 10)
+        part = partial(share, query, count=count)
         if rows is not None or width >= LONG:
             return [read(part({one})) for one in range(count)]
         # How many series there are is not known yet: the first share tells whether the others are worth a call each.

@@ -7,14 +7,14 @@ shared out, not the time: by the last two characters of the label that splits th
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
 from threading import Event, Semaphore
 from typing import Generic, TypeAlias, TypeVar
 
 from detectors import Frame
-from job.query import ALPHABET, Query, both, quote
+from job.query import Query, share
 
 T = TypeVar("T")
 
@@ -42,15 +42,6 @@ TURN = 0.2
 def splits(query: Query) -> bool:
     """Whether the query's series can be shared out without tearing a group apart."""
     return bool(query.split_by) and (not query.group_by or query.split_by in query.group_by)
-
-
-def share(query: Query, wanted: Collection[int], count: int, tens: int = 10) -> Query:
-    """The query for some of the shares `0` to `count - 1`; each series is in exactly one.
-
-    The last character but one counts `tens` times: of a part, which the last one makes, not all are shared out by 10.
-    """
-    label = f"{query.split_by} = monitoring.regex.full_match({quote(_pattern(set(wanted), count, tens))})"
-    return replace(query, filter=both(query.filter, label))
 
 
 def dividing(every: Collection[Mapping[str, str]], group_by: Collection[str]) -> str:
@@ -84,31 +75,6 @@ def sharings(counts: Sequence[int], most: int, turns: int) -> Iterator[Sharing]:
     many = max(1, most // max(1, *counts))
     for low in range(1, turns, many):
         yield partial(share, wanted=range(low, min(low + many, turns)), count=turns)
-
-
-def _pattern(wanted: set[int], count: int, weight: int) -> str:
-    """Matches the values whose last two characters, read as a number, leave one of these when divided by `count`.
-
-    A character counts its place in the alphabet, so that numbers fall evenly; a missing or another one counts nothing.
-    """
-    tens = {digit * weight % count for digit in range(len(ALPHABET))}
-    terms = [""] if 0 in wanted else []
-    for ten in sorted(tens):
-        last = {(one - ten) % count for one in wanted}
-        ending = _characters([digit % count in last for digit in range(len(ALPHABET))])
-        before = _characters([digit * weight % count == ten for digit in range(len(ALPHABET))])
-        if ending:
-            terms.append(f"(.*{before})?{ending}" if ten == 0 else f".*{before}{ending}")
-    return f"(?s)({'|'.join(terms)})"
-
-
-def _characters(chosen: list[bool]) -> str:
-    """The class of the alphabet's characters that are chosen; with its first, also of all that are outside it."""
-    if chosen[0]:
-        others = "".join(c for c, there in zip(ALPHABET, chosen, strict=True) if not there)
-        return f"[^{others}]" if others else "."
-    found = "".join(c for c, there in zip(ALPHABET, chosen, strict=True) if there)
-    return f"[{found}]" if found else ""
 
 
 def together(tasks: Sequence[Callable[[Event], T]]) -> list[T]:
