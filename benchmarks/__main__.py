@@ -168,23 +168,26 @@ def whole(short: bool) -> Iterator[Row]:
 
 
 def _tasks(address: str, one: dict[str, Any], plain: dict[str, Any]) -> Iterator[Row]:
-    """What four tasks take beside one; and the robust variant, by one task and by four."""
+    """What four tasks take beside one: of the same run, which is in four parts, and of one that is not divided.
+
+    The same by the robust variant.
+    """
     robust = plain | {"detector": {"stl": {"robust": True}}}
-    one, sturdy = _least([one, _run(address, **plain)]), _least(_run(address, **robust) for _ in range(2))
-    four, again = (
-        sum(_least(_run(address, parts=4, index=n, tasks=4, **given) for _ in range(2))["cpu"] for n in range(4))
-        for given in (plain, robust)
-    )
-    bare = one["cpu"] + 3 * min(measured("bare")["cpu"] for _ in range(3))
-    why = "each has to start: see the next row"
-    what = "the same, 4 tasks: CPU of all"
-    yield Row(what, f"{four:.2f} s", f"1 task {_s(one)}", four / one["cpu"], 1.15, most=True, known=why)
-    what = "the same, if each task but one did no more than import numpy and `MetricServiceClient`"
-    yield Row(what, f"{bare:.2f} s", f"1 task {_s(one)}", bare / one["cpu"])
+    undivided = _least([one, _run(address, **plain)]), _least(_run(address, **robust) for _ in range(2))
+    bare = undivided[0]["cpu"] + 3 * min(measured("bare")["cpu"] for _ in range(3))
+    started = "the same, if each task but one did no more than import numpy and `MetricServiceClient`"
+    for given, whole, name in zip((plain, robust), undivided, ("the same", "the same, stl robust"), strict=True):
+        four = sum(_least(_run(address, parts=4, index=n, tasks=4, **given) for _ in range(2))["cpu"] for n in range(4))
+        parts = _least(_run(address, parts=4, **given) for _ in range(2))
+        what = f"{name}, 4 parts, 4 tasks: CPU of all"
+        yield Row(what, f"{four:.2f} s", f"1 task {_s(parts)}", four / parts["cpu"], 1.15, most=True)
+        other = f"1 task, undivided {_s(whole)}"
+        yield Row(what, f"{four:.2f} s", other, four / whole["cpu"], 1.15, most=True, known="each has to start")
+        if given is plain:
+            yield Row(started, f"{bare:.2f} s", other, bare / whole["cpu"])
     why = "three seasons of ten days a series, each of six turns"
+    sturdy = undivided[1]
     yield Row("the same, stl robust: CPU", _s(sturdy), "20 s", sturdy["cpu"] / 20, 1.0, most=True, known=why)
-    what = "the same, stl robust, 4 tasks: CPU of all"
-    yield Row(what, f"{again:.2f} s", f"1 task {_s(sturdy)}", again / sturdy["cpu"], 1.15, most=True)
 
 
 def _run(address: str, **given: Any) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -85,6 +86,22 @@ def test_a_broken_sidecar_is_none(folder: Folder, text: str) -> None:
     found = folder.get("a")
     assert found is not None
     assert (found.data, found.head.meta) == (b"one", {})
+
+
+@pytest.mark.parametrize("missing", [(), ("crc32",), ("sha256",), ("crc32", "size")])
+@pytest.mark.parametrize("data", [b"one", b"two", b"three"])
+def test_whoever_gets_an_object_and_whoever_looks_at_it_are_told_the_same(
+    folder: Folder, data: bytes, missing: tuple[str, ...]
+) -> None:
+    folder.put("a", b"one", meta={"k": "v"})
+    side = json.loads((folder.path / ".meta/.a.json").read_bytes())
+    (folder.path / ".meta/.a.json").write_text(json.dumps({k: v for k, v in side.items() if k not in missing}))
+    (folder.path / "a").write_bytes(data)
+    os.utime(folder.path / "a", ns=(1, 1))
+    found = folder.get("a")
+    assert found is not None
+    assert found.head == folder.head("a")
+    assert found.head.meta == ({"k": "v"} if data == b"one" and "sha256" not in missing else {})
 
 
 def test_a_copied_folder_keeps_its_meta(folder: Folder) -> None:
