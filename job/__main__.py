@@ -7,8 +7,9 @@ from typing import NoReturn
 YOUNG = 200_000
 """So many new objects are looked through for cycles at once: imports alone make more, and leave none."""
 
-ALONE = {"OPENBLAS_NUM_THREADS": "1"}
-"""Blocks are scored side by side: threads of numpy's own would only wait for work, busily, from its import on."""
+ALONE = {"OPENBLAS_NUM_THREADS": "1", "PYDANTIC_DISABLE_PLUGINS": "1"}
+"""Blocks are scored side by side: threads of numpy's own would only wait for work, busily, from its import on. And no
+installed package is looked into for a plugin of pydantic's, which takes longer than to check the settings."""
 
 
 def main() -> NoReturn:

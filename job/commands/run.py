@@ -45,7 +45,12 @@ def run(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     share = mine(every, task.index, task.count)
     writer = f"{task.execution}/{task.index}/{task.attempt}"
     telling = Telling(job.store, log, job.mutes, settings.tell, job.backfill, writer)
-    log("INFO", "run.started", f"{len(share)} of {len(every)} slices", since=utc(span.start), until=utc(span.end))
+    words = f"{len(share)} of {len(every)} slices"
+    if not share:
+        words += (
+            f", which are fewer than the {task.count} tasks; `parts` would split the series of each metric among them"
+        )
+    log("INFO", "run.started", words, since=utc(span.start), until=utc(span.end))
     try:
         with _stoppable(), _progress(len(share), job.meter, sys.stderr) as told:
             outcomes = run_slices(job, share, task, told)

@@ -58,6 +58,16 @@ def test_without_a_terminal_the_log_goes_to_stdout_and_the_table_to_stderr(tmp_p
     assert f"{len(found)} anomalies" in done.stderr
 
 
+@pytest.mark.parametrize(("parts", "slices"), [("1", 1), ("2", 2)])
+def test_a_task_without_work_says_what_would_give_it_some(tmp_path: Path, parts: str, slices: int) -> None:
+    tasks = {"CLOUD_RUN_TASK_COUNT": "2", "CLOUD_RUN_TASK_INDEX": "0", **CLOUD}
+    day = ["--from", "2026-11-20", "--to", "2026-11-21", "--metrics", SENT, "--parts", parts]
+    done = netanomaly("run", *day, cwd=tmp_path, **tasks)
+    started = logged(done.stdout)[0]["message"]
+    assert started.startswith(f"{slices - 1} of {slices} slices")
+    assert ("fewer than the 2 tasks; `parts` would" in started) == (slices == 1)
+
+
 def test_a_series_that_is_young_for_two_days_is_counted_once_and_an_idle_ratio_by_itself(tmp_path: Path) -> None:
     sent, begin = "compute.googleapis.com/instance/network/{}_bytes_count", datetime(2026, 11, 10, tzinfo=UTC)
     rows = ["time,metric,name,value"]
