@@ -14,7 +14,7 @@ from job.incident import Incident, Judged, group
 from job.kinship import Slot
 from job.nature import Shape, Top
 from job.report import EARLIEST, LATEST, ROOT, Reading, read
-from job.series import NAME, Looked, Numbers, Sum, Trace, Traces, key, parsed
+from job.series import NAME, Looked, Numbers, Sum, Trace, Traces, key, parsed, rank
 from job.store import Store
 from job.sums import Group, peers
 from job.taken import taken
@@ -123,7 +123,10 @@ def judged_days(store: Store, since: datetime, until: datetime) -> Iterator[str]
 def _series(
     store: Store, since: datetime, until: datetime, anomalies: Iterable[Anomaly], problems: list[str], *, drawn: bool
 ) -> tuple[list[Looked], Mapping[Key, tuple[Trace, ...]], dict[str, Shape]]:
-    """What was looked at, the traces if they are drawn, and shapes by anomaly; a few objects are held beside."""
+    """What was looked at, the traces if they are drawn, and shapes by anomaly; a few objects are held beside.
+
+    A trace of which nothing is told is not drawn.
+    """
     looked: list[Looked] = []
     traces = Traces()
     shapes: dict[str, Shape] = {}
@@ -137,11 +140,12 @@ def _series(
                 looked.append(record)
                 sums = {(one.type, one.group): one for one in record.sums}
                 continue
-            here = [a for a in events.get(record.key, ()) if record.start <= a.start < record.start + DAY]
+            every = events.get(record.key, [])
+            here = [a for a in every if record.start <= a.start < record.start + DAY]
             mine = peers(record, {name: one.members for name, one in sums.items()}) if here else None
             shapes |= {a.id: shape(record, a, sums[mine] if mine else None) for a in here}
-            if drawn:
-                traces.add(record)
+            if drawn and every:
+                traces.add(record, rank(every))
     return looked, traces, shapes
 
 

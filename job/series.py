@@ -1,18 +1,21 @@
 """What a plot of the flagged series needs, and what was looked at besides: one object a slice, beside its anomalies."""
 
 import json
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from itertools import accumulate
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from detectors import Frame, Labels
-from job.anomaly import SCHEMA, Resource, Time, parted_labels
+from job.anomaly import SCHEMA, Anomaly, Resource, Time, parted_labels
 from job.kinship import Census, Counted, Slot, Way, What, counted, slot, thing_named
+from job.memory import MIB
 from job.units import significant
 
 DIGITS = 4
@@ -98,29 +101,60 @@ class Trace(BaseModel):
         return key(self.project, self.query, self.resource, self.labels)
 
 
+Rank: TypeAlias = tuple[float, ...]
+
+
+def rank(anomalies: Iterable[Anomaly]) -> Rank:
+    """How early a series is drawn that has these: the worst first, as its incident tells of it."""
+    return min((-a.severity, a.continued, -abs(a.score), -abs(a.excess)) for a in anomalies)
+
+
+KEPT = 32 * MIB
+"""So many bytes of traces are held, those of the worst series: of a fault of the whole fleet a page draws a hundred."""
+
+
 class Traces(Mapping[tuple[object, ...], tuple[Trace, ...]]):
-    """Traces by the key of their series, packed as they are stored: a large fault has many, of which few are drawn."""
+    """Traces by the key of their series, packed as they are stored, and of the worst series no more than `most` bytes.
 
-    def __init__(self) -> None:
-        self._packed: dict[tuple[object, ...], tuple[bytes, ...]] = {}
+    Which those are depends on nothing but what all are, not on the order in which they come.
+    """
 
-    def add(self, trace: Trace) -> None:
-        """Take in another day of a series."""
-        self._packed[trace.key] = (*self._packed.get(trace.key, ()), _line(trace))
+    def __init__(self, most: int = KEPT) -> None:
+        self._most, self._size = most, 0
+        self._packed: dict[tuple[object, ...], tuple[Rank, tuple[bytes, ...]]] = {}
+
+    def add(self, trace: Trace, rank: Rank) -> None:
+        """Take in another day of a series, whose rank is the same on all its days."""
+        line = _line(trace)
+        self._packed[trace.key] = rank, (*self._packed.get(trace.key, (rank, ()))[1], line)
+        self._size += len(line)
+        if self._size > 2 * self._most:
+            self._fit()
+
+    def _fit(self) -> None:
+        """Let go of all from the first on that does not fit after those before it."""
+        if self._size > self._most:
+            ordered = sorted(self._packed.items(), key=lambda item: (item[1][0], json.dumps(item[0])))
+            sizes = [0, *accumulate(sum(map(len, lines)) for _, (_, lines) in ordered)]
+            count = bisect_right(sizes, self._most) - 1
+            self._packed, self._size = dict(ordered[:count]), sizes[count]
 
     def __getitem__(self, name: tuple[object, ...]) -> tuple[Trace, ...]:
         """The days of a series."""
-        return tuple(map(Trace.model_validate_json, self._packed[name]))
+        self._fit()
+        return tuple(map(Trace.model_validate_json, self._packed[name][1]))
 
     def __iter__(self) -> Iterator[tuple[object, ...]]:
+        self._fit()
         return iter(self._packed)
 
     def __len__(self) -> int:
+        self._fit()
         return len(self._packed)
 
     def lines(self) -> bytes:
         """All of them, in the order of their labels."""
-        return b"".join(line for name in sorted(self, key=json.dumps) for line in self._packed[name])
+        return b"".join(line for name in sorted(self, key=json.dumps) for line in self._packed[name][1])
 
 
 CELL = timedelta(minutes=5)

@@ -1,4 +1,5 @@
 import json
+import random
 import tracemalloc
 from datetime import timedelta
 from pathlib import Path
@@ -8,10 +9,11 @@ import pytest
 
 from detectors import Frame
 from job.anomaly import Anomaly
+from job.charts import EACH
 from job.found import shape
 from job.incident import group
 from job.nature import Shape, Top
-from job.series import DIGITS, Looked, Survey, Trace, Traces, key, numbers, parsed, surveyor
+from job.series import DIGITS, Looked, Survey, Trace, Traces, key, numbers, parsed, rank, surveyor
 from job.units import significant
 from tests.incidents.events import MINUTE, NIGHT, event
 from tests.job.work import backfill, bench, told, tree
@@ -173,10 +175,42 @@ def test_the_traces_of_a_large_fault_are_held_as_small_as_they_are_stored() -> N
     tracemalloc.start()
     traces = Traces()
     for one in reversed(given):
-        traces.add(one)
+        traces.add(one, (0.0,))
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     stored = traces.lines()
     assert held < 1.2 * len(stored)
     assert list(map(Trace.model_validate_json, stored.splitlines())) == sorted(given, key=lambda t: json.dumps(t.key))
     assert all(traces[one.key] == (one,) for one in given)
+
+
+def of_all(count: int = 40) -> list[Anomaly]:
+    """Anomalies of so many machines, some of them as bad as others."""
+    return [event("out bytes", 9e6 + 1e4 * (n % 7), 4e6, f"host{n}x", severity=40 + n % 20) for n in range(count)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_very_many_the_worst_are_held_whatever_comes_first(seed: int) -> None:
+    every = of_all()
+    shuffled = random.Random(seed).sample(every, len(every))
+    whole = Traces()
+    for a in every:
+        whole.add(drawn(a), rank([a]))
+    most = len(whole.lines()) // 4
+    traces = Traces(most)
+    for a in shuffled:
+        traces.add(drawn(a), rank([a]))
+    worst = sorted(every, key=lambda a: (rank([a]), json.dumps(drawn(a).key)))
+    assert set(traces) == {drawn(a).key for a in worst[: len(traces)]}
+    assert most - len(whole.lines()) // 40 <= len(traces.lines()) <= most
+
+
+def test_what_an_incident_of_very_many_draws_is_held() -> None:
+    every = of_all()
+    traces = Traces(100_000)
+    for a in every:
+        traces.add(drawn(a), rank([a]))
+    (found,) = group(every)
+    by = {a.id: a for a in every}
+    assert 4 <= len(traces) < len(every)
+    assert all(drawn(by[one.anomaly]).key in traces for one in found.top[:EACH])
