@@ -173,12 +173,16 @@ def _tasks(address: str, one: dict[str, Any], plain: dict[str, Any]) -> Iterator
     The same by the robust variant.
     """
     robust = plain | {"detector": {"stl": {"robust": True}}}
-    undivided = _least([one, _run(address, **plain)]), _least(_run(address, **robust) for _ in range(2))
+    undivided = (
+        _least([one, *(_run(address, **plain) for _ in range(3))]),
+        _least(_run(address, **robust) for _ in range(2)),
+    )
     bare = undivided[0]["cpu"] + 3 * min(measured("bare")["cpu"] for _ in range(3))
     started = "the same, if each task but one did no more than import numpy and `MetricServiceClient`"
-    for given, whole, name in zip((plain, robust), undivided, ("the same", "the same, stl robust"), strict=True):
+    kinds = (plain, "the same", 4), (robust, "the same, stl robust", 2)
+    for (given, name, times), whole in zip(kinds, undivided, strict=True):
         four = sum(_least(_run(address, parts=4, index=n, tasks=4, **given) for _ in range(2))["cpu"] for n in range(4))
-        parts = _least(_run(address, parts=4, **given) for _ in range(2))
+        parts = _least(_run(address, parts=4, **given) for _ in range(times))
         what = f"{name}, 4 parts, 4 tasks: CPU of all"
         yield Row(what, f"{four:.2f} s", f"1 task {_s(parts)}", four / parts["cpu"], 1.15, most=True)
         other = f"1 task, undivided {_s(whole)}"
