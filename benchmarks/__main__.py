@@ -181,7 +181,9 @@ def _tasks(address: str, one: dict[str, Any], plain: dict[str, Any]) -> Iterator
     started = "the same, if each task but one did no more than import numpy and `MetricServiceClient`"
     kinds = (plain, "the same", 4), (robust, "the same, stl robust", 2)
     for (given, name, times), whole in zip(kinds, undivided, strict=True):
-        four = sum(_least(_run(address, parts=4, index=n, tasks=4, **given) for _ in range(2))["cpu"] for n in range(4))
+        four = sum(
+            _least(_run(address, parts=4, index=n, tasks=4, **given) for _ in range(times))["cpu"] for n in range(4)
+        )
         parts = _least(_run(address, parts=4, **given) for _ in range(times))
         what = f"{name}, 4 parts, 4 tasks: CPU of all"
         yield Row(what, f"{four:.2f} s", f"1 task {_s(parts)}", four / parts["cpu"], 1.15, most=True)
