@@ -190,8 +190,8 @@ def numbers(row: NDArray[np.float64]) -> Numbers:
     return [value if known else None for value, known in zip(_short(row), np.isfinite(row).tolist(), strict=True)]
 
 
-_TENS = 10.0 ** np.arange(23)
-"""Powers of ten, all of them exact: what a whole number is when scaled by one is the nearest number there is."""
+_TENS = np.array([float(f"1e{power}") for power in range(23)])
+"""Exact, as computed powers need not be: a whole number that is scaled by one is the nearest number there is."""
 
 _CLOSE = 1e-6
 """So near to a half, what was lost in scaling may have turned it; a million times as much as can be lost."""
