@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from detectors import Frame, Labels
 from job.anomaly import SCHEMA, Anomaly, Resource, Time, parted_labels
 from job.kinship import Census, Counted, Slot, Way, What, counted, slot, thing_named
-from job.memory import MIB
 from job.units import significant
 
 DIGITS = 4
@@ -109,7 +108,7 @@ def rank(anomalies: Iterable[Anomaly]) -> Rank:
     return min((-a.severity, a.continued, -abs(a.score), -abs(a.excess)) for a in anomalies)
 
 
-KEPT = 32 * MIB
+KEPT = 32 << 20
 """So many bytes of traces are held, those of the worst series: of a fault of the whole fleet a page draws a hundred."""
 
 
