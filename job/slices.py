@@ -47,6 +47,9 @@ T = TypeVar("T")
 
 Status = Literal["done", "complete", "kept", "waiting", "failed"]
 
+LINES = 100
+"""So many anomalies of a slice have a line of the log each: a fault of a whole fleet is told by its incident."""
+
 NOTHING = datetime(1970, 1, 1, tzinfo=UTC)
 """What an object covers that does not say."""
 
@@ -489,16 +492,19 @@ def _logged(job: Job, outcome: Outcome) -> Outcome:
 
 
 def _log(log: Log, outcome: Outcome, *, loud: bool) -> None:
-    """One line for the slice, and one for each anomaly, a warning for the severe: of a backfill they are no news."""
+    """One line for the slice, and one for each of the worst anomalies: a warning for the severe, but of a backfill."""
     piece = outcome.slice
     if outcome.status == "failed":
         log("ERROR", "slice.failed", f"{piece.name}: {outcome.error}", slice=piece.name, error=outcome.error)
         return
     fields = summary(outcome)
     log("INFO", f"slice.{outcome.status}", f"{piece.name}: {outcome.status}", **fields)
-    for anomaly in outcome.anomalies:
+    ordered = sorted(outcome.anomalies, key=lambda a: (-a.severity, a.start, a.id))
+    for anomaly in ordered[:LINES]:
         severity = "WARNING" if loud and anomaly.severity >= 70 else "INFO"
         log(severity, "anomaly.found", anomaly.sentence, id=anomaly.id, anomaly_severity=anomaly.severity)
+    if left := len(ordered[LINES:]):
+        log("INFO", "anomaly.more", f"{left:,} more, none of them worse, are in anomalies/{piece.name}", more=left)
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:

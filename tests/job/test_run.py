@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from detectors import Frame, Scores
+from job import slices
 from job.anomaly import SCHEMA
 from job.errors import ConfigError, Failed, NotAllowed
 from job.query import Query
@@ -420,6 +421,19 @@ def test_the_log_tells_each_slice_and_each_anomaly(tmp_path: Path) -> None:
     work.run()
     assert len(work.events("slice.done")) == 4
     assert {line["id"] for line in work.events("anomaly.found")} == {a["id"] for a in told(tmp_path)}
+
+
+def test_of_very_many_anomalies_the_log_tells_the_worst_and_where_the_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "LINES", 2)
+    work = backfill(tmp_path, metrics=(SENT,), days=1, synthetic={"vms": 30, "seed": 5})
+    work.run()
+    severities = sorted((a["severity"] for a in told(tmp_path)), reverse=True)
+    assert [line["anomaly_severity"] for line in work.events("anomaly.found")] == severities[:2]
+    (more,) = work.events("anomaly.more")
+    assert (more["more"], more["message"].partition(" ")[0]) == (len(severities) - 2, f"{len(severities) - 2}")
+    assert (tmp_path / more["message"].rpartition(" ")[2]).is_file()
 
 
 @pytest.mark.parametrize("late", [True, False])
