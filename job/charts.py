@@ -8,11 +8,11 @@ from typing import Any
 
 from job.anomaly import Anomaly
 from job.explorer import link
-from job.found import Found, Key
+from job.found import Found
 from job.incident import Incident
 from job.kinship import Thing
 from job.sentence import noun
-from job.series import Trace, key
+from job.series import Key, Trace, key_of
 from job.units import clean, quantity
 
 CHARTS = 100
@@ -73,7 +73,7 @@ def _traces(incident: Incident, found: Found, since: datetime, until: datetime) 
     """The series of an incident that are drawn, one for each day, and where Metrics Explorer shows them."""
     for top in incident.top[:EACH]:
         a = found.anomalies[top.anomaly]
-        for trace in found.traces.get(key(a.project, a.query, a.resource, a.labels), ()):
+        for trace in found.traces.get(key_of(a), ()):
             ends = trace.start + timedelta(seconds=trace.step) * len(trace.value)
             if since <= trace.start < min(until, incident.end) and ends > incident.start:
                 yield trace, link(a)
@@ -88,7 +88,7 @@ def _events(anomalies: Iterable[Anomaly]) -> dict[Key, list[Event]]:
     for a in anomalies:
         span = ms(a.start), ms(a.end)
         told = (*span, "no points") if a.kind == "absent" else span
-        events.setdefault(key(a.project, a.query, a.resource, a.labels), []).append(told)
+        events.setdefault(key_of(a), []).append(told)
     return events
 
 

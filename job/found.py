@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median
-from typing import TypeAlias
 
 from pydantic import ValidationError
 
@@ -14,14 +13,12 @@ from job.incident import Incident, Judged, group
 from job.kinship import Slot
 from job.nature import Shape, Top
 from job.report import EARLIEST, LATEST, ROOT, Reading, read
-from job.series import NAME, Looked, Numbers, Sum, Trace, Traces, key, parsed, rank
+from job.series import NAME, Key, Looked, Numbers, Sum, Trace, Traces, by_series, key_of, parsed, rank
 from job.store import Store
 from job.sums import Group, peers
 from job.taken import taken
 
 DAY = timedelta(days=1)
-
-Key: TypeAlias = tuple[object, ...]
 
 BACK = 31
 """So many times more is read, at most, to find where an event began or ended that was on at the edge of the time."""
@@ -103,9 +100,9 @@ def _whole(store: Store, since: datetime, until: datetime, problems: list[str]) 
 
 def _continued(anomalies: Iterable[Anomaly]) -> Iterator[Anomaly]:
     """The anomalies that came over from a day before, of which nothing is here."""
-    ends = {(key(a.project, a.query, a.resource, a.labels), a.end) for a in anomalies}
+    ends = {(key_of(a), a.end) for a in anomalies}
     for a in anomalies:
-        if a.continued and (key(a.project, a.query, a.resource, a.labels), a.start) not in ends:
+        if a.continued and (key_of(a), a.start) not in ends:
             yield a
 
 
@@ -130,9 +127,7 @@ def _series(
     looked: list[Looked] = []
     traces = Traces()
     shapes: dict[str, Shape] = {}
-    events: dict[Key, list[Anomaly]] = {}
-    for a in anomalies:
-        events.setdefault(key(a.project, a.query, a.resource, a.labels), []).append(a)
+    events = by_series(anomalies)
     for name, data in objects(store, _days(store, NAME, since, until), problems):
         sums: dict[Group, Sum] = {}
         for record in parsed(name, data, problems):

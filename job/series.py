@@ -95,10 +95,13 @@ class Trace(BaseModel):
     before: Numbers | None = None
 
     @property
-    def key(self) -> tuple[object, ...]:
+    def key(self) -> "Key":
         """What an anomaly of this series has in common with it."""
         return key(self.project, self.query, self.resource, self.labels)
 
+
+Key: TypeAlias = tuple[object, ...]
+"""What names a series."""
 
 Rank: TypeAlias = tuple[float, ...]
 
@@ -112,7 +115,7 @@ KEPT = 32 << 20
 """So many bytes of traces are held, those of the worst series: of a fault of the whole fleet a page draws a hundred."""
 
 
-class Traces(Mapping[tuple[object, ...], tuple[Trace, ...]]):
+class Traces(Mapping[Key, tuple[Trace, ...]]):
     """Traces by the key of their series, packed as they are stored, and of the worst series no more than `most` bytes.
 
     Which those are depends on nothing but what all are, not on the order in which they come.
@@ -120,12 +123,18 @@ class Traces(Mapping[tuple[object, ...], tuple[Trace, ...]]):
 
     def __init__(self, most: int = KEPT) -> None:
         self._most, self._size = most, 0
-        self._packed: dict[tuple[object, ...], tuple[Rank, tuple[bytes, ...]]] = {}
+        self._packed: dict[Key, list[bytes]] = {}
+        self._places: dict[Key, tuple[Rank, str]] = {}
+        self._end: tuple[Rank, str] | None = None  # from here on none fits, whatever else comes
 
     def add(self, trace: Trace, rank: Rank) -> None:
         """Take in another day of a series, whose rank is the same on all its days."""
+        place = rank, json.dumps(trace.key)
+        if self._end and place >= self._end:
+            return
         line = _line(trace)
-        self._packed[trace.key] = rank, (*self._packed.get(trace.key, (rank, ()))[1], line)
+        self._places[trace.key] = place
+        self._packed.setdefault(trace.key, []).append(line)
         self._size += len(line)
         if self._size > 2 * self._most:
             self._fit()
@@ -133,17 +142,19 @@ class Traces(Mapping[tuple[object, ...], tuple[Trace, ...]]):
     def _fit(self) -> None:
         """Let go of all from the first on that does not fit after those before it."""
         if self._size > self._most:
-            ordered = sorted(self._packed.items(), key=lambda item: (item[1][0], json.dumps(item[0])))
-            sizes = [0, *accumulate(sum(map(len, lines)) for _, (_, lines) in ordered)]
+            ordered = sorted(self._packed, key=self._places.__getitem__)
+            sizes = [0, *accumulate(sum(map(len, self._packed[name])) for name in ordered)]
             count = bisect_right(sizes, self._most) - 1
-            self._packed, self._size = dict(ordered[:count]), sizes[count]
+            self._end, self._size = self._places[ordered[count]], sizes[count]
+            for name in ordered[count:]:
+                del self._packed[name], self._places[name]
 
-    def __getitem__(self, name: tuple[object, ...]) -> tuple[Trace, ...]:
+    def __getitem__(self, name: Key) -> tuple[Trace, ...]:
         """The days of a series."""
         self._fit()
-        return tuple(map(Trace.model_validate_json, self._packed[name][1]))
+        return tuple(map(Trace.model_validate_json, self._packed[name]))
 
-    def __iter__(self) -> Iterator[tuple[object, ...]]:
+    def __iter__(self) -> Iterator[Key]:
         self._fit()
         return iter(self._packed)
 
@@ -153,7 +164,7 @@ class Traces(Mapping[tuple[object, ...], tuple[Trace, ...]]):
 
     def lines(self) -> bytes:
         """All of them, in the order of their labels."""
-        return b"".join(line for name in sorted(self, key=json.dumps) for line in self._packed[name][1])
+        return b"".join(line for name in sorted(self, key=json.dumps) for line in self._packed[name])
 
 
 CELL = timedelta(minutes=5)
@@ -179,9 +190,22 @@ def since_day(values: NDArray[np.float64], first: int, day: int) -> NDArray[np.f
     return np.pad(values, [*[(0, 0)] * (values.ndim - 1), (day - first, 0)], constant_values=np.nan)
 
 
-def key(project: str, query: str, resource: Resource, labels: Mapping[str, str]) -> tuple[object, ...]:
-    """What names a series."""
+def key(project: str, query: str, resource: Resource, labels: Mapping[str, str]) -> Key:
+    """What names the series with these labels."""
     return project, query, resource.type, tuple(sorted(resource.labels.items())), tuple(sorted(labels.items()))
+
+
+def key_of(a: Anomaly) -> Key:
+    """What names the series of an anomaly."""
+    return key(a.project, a.query, a.resource, a.labels)
+
+
+def by_series(anomalies: Iterable[Anomaly]) -> dict[Key, list[Anomaly]]:
+    """The anomalies of each series."""
+    found: dict[Key, list[Anomaly]] = {}
+    for a in anomalies:
+        found.setdefault(key_of(a), []).append(a)
+    return found
 
 
 def numbers(row: NDArray[np.float64]) -> Numbers:

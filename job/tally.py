@@ -1,6 +1,6 @@
 """What came of one slice, added up block by block, so that no frame is kept."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +10,7 @@ import numpy as np
 from detectors import Frame, Labels
 from job.anomaly import Anomaly, split_labels, telling
 from job.examine import Examined
-from job.series import Survey, Surveyed, Traces, key, rank
+from job.series import Survey, Surveyed, Traces, by_series, rank
 from job.sums import Sums
 
 
@@ -36,9 +36,7 @@ class Tally:
         self.young += [_name(frame, row) for row in verdict.warming_up]
         self.suppressed.update(verdict.suppressed)
         self.anomalies += verdict.anomalies
-        flagged = defaultdict[tuple[object, ...], list[Anomaly]](list)
-        for a in verdict.anomalies:
-            flagged[key(a.project, a.query, a.resource, a.labels)].append(a)
+        flagged = by_series(verdict.anomalies)
         for trace in verdict.traces:
             self.traces.add(trace, rank(flagged[trace.key]))
         self.survey.add(frame, since, surveyed)

@@ -16,7 +16,7 @@ from job.examine import examine, needed
 from job.policy import Policy
 from job.query import Query
 from job.record import Subject
-from job.series import key
+from job.series import key, key_of
 from job.slices import policy_of
 
 Span: TypeAlias = tuple[datetime, datetime]
@@ -87,7 +87,7 @@ def replay(
         verdict = examine(seen, contestant.detectors, policy, subject, start, hidden)
         young[rows[list(verdict.warming_up)], slice(*columns)] = True
         for anomaly, known in zip(verdict.anomalies, verdict.known, strict=True):
-            row = by[key(anomaly.project, anomaly.query, anomaly.resource, anomaly.labels)]
+            row = by[key_of(anomaly)]
             on[row, frame.column(known) : frame.column(anomaly.end)] = True
         tested += verdict.tested
     return Told(on, young, tested)

@@ -46,7 +46,7 @@ def run(settings: Settings, environ: Mapping[str, str], now: datetime) -> int:
     writer = f"{task.execution}/{task.index}/{task.attempt}"
     telling = Telling(job.store, log, job.mutes, settings.tell, job.backfill, writer)
     words = f"{len(share)} of {len(every)} slices"
-    if not share:
+    if every and not share:
         words += (
             f", which are fewer than the {task.count} tasks; `parts` would split the series of each metric among them"
         )

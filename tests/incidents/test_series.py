@@ -13,7 +13,7 @@ from job.charts import EACH
 from job.found import shape
 from job.incident import group
 from job.nature import Shape, Top
-from job.series import DIGITS, Looked, Survey, Trace, Traces, key, numbers, parsed, rank, surveyor
+from job.series import DIGITS, Looked, Survey, Trace, Traces, key_of, numbers, parsed, rank, surveyor
 from job.units import significant
 from tests.incidents.events import MINUTE, NIGHT, event
 from tests.job.work import backfill, bench, told, tree
@@ -38,14 +38,14 @@ def test_every_anomaly_has_its_series_and_every_series_an_anomaly(output: Path) 
     anomalies = [Anomaly.model_validate(line) for line in told(output)]
     _, traces = contents(output)
     assert anomalies
-    assert {key(a.project, a.query, a.resource, a.labels) for a in anomalies} == {trace.key for trace in traces}
+    assert {key_of(a) for a in anomalies} == {trace.key for trace in traces}
 
 
 def test_at_the_peak_the_series_says_what_the_anomaly_says(output: Path) -> None:
     _, traces = contents(output)
     for line in told(output):
         anomaly = Anomaly.model_validate(line)
-        same = key(anomaly.project, anomaly.query, anomaly.resource, anomaly.labels)
+        same = key_of(anomaly)
         (trace,) = [t for t in traces if t.key == same and t.start <= anomaly.peak < t.start + timedelta(days=1)]
         at = round((anomaly.peak - trace.start).total_seconds() / trace.step)
         if anomaly.kind in {"spike", "drop"}:
@@ -203,6 +203,16 @@ def test_of_very_many_the_worst_are_held_whatever_comes_first(seed: int) -> None
     worst = sorted(every, key=lambda a: (rank([a]), json.dumps(drawn(a).key)))
     assert set(traces) == {drawn(a).key for a in worst[: len(traces)]}
     assert most - len(whole.lines()) // 40 <= len(traces.lines()) <= most
+
+
+@pytest.mark.parametrize("seed", range(9))
+def test_of_very_many_each_is_held_with_all_of_its_days_or_with_none(seed: int) -> None:
+    days = [(a, drawn(a).model_copy(update={"start": NIGHT + timedelta(days=n)})) for a in of_all(12) for n in range(9)]
+    traces = Traces(250_000)
+    for a, trace in random.Random(seed).sample(days, len(days)):
+        traces.add(trace, rank([a]))
+    assert 1 < len(traces) < 12
+    assert all(len(traces[name]) == 9 for name in traces)
 
 
 def test_what_an_incident_of_very_many_draws_is_held() -> None:

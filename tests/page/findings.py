@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from job.anomaly import SCHEMA, Anomaly
 from job.found import Found, judged
 from job.incident import group
-from job.series import Looked, Trace, key
+from job.series import Looked, Trace, key_of
 from tests.incidents.events import MINUTE, event
 
 DAY = datetime(2026, 11, 22, tzinfo=UTC)
@@ -70,7 +70,7 @@ def findings(anomalies: list[Anomaly], until: datetime = NEXT, minutes: int = 5)
     return Found(
         incidents=tuple(group(anomalies, judged([one]))),
         anomalies={a.id: a for a in anomalies},
-        traces={key(a.project, a.query, a.resource, a.labels): (trace(a, minutes),) for a in anomalies},
+        traces={key_of(a): (trace(a, minutes),) for a in anomalies},
         looked=(one,),
         published=(),
         problems=(),
